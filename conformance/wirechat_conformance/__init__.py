@@ -1,0 +1,1 @@
+"""A conformance suite for servers of the chat wire protocol, version 0."""

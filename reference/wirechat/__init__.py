@@ -1,0 +1,1 @@
+"""The reference implementation of the chat wire protocol, version 0."""
