@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from wirechat_conformance import frames, judge, steps
 from wirechat_conformance.frames import BadFrameError, Received
@@ -149,6 +149,17 @@ class Conversation:
         self._together = together
         self._log: list[tuple[str, steps.Step | Received | str]] = []
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """See that nothing else has come, and leave."""
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self.close()
+
     def perform(self, step: steps.Step) -> None:
         """Take one step.
 
@@ -231,7 +242,7 @@ class Conversation:
             self.shown(),
         )
 
-    def _next(self, connection: Connection) -> Received | None:
+    def next(self, connection: Connection) -> Received | None:
         """Return the next frame, None at the end, past one that may come before."""
         frame = self._any(connection)
         optional, connection.optional = connection.optional, None
@@ -260,7 +271,7 @@ class Conversation:
 
     def _frame(self, connection: Connection) -> Received:
         """Return the next frame, where the end would be wrong."""
-        frame = self._next(connection)
+        frame = self.next(connection)
         if frame is None:
             raise EndedError("closed")
         return frame
@@ -343,7 +354,7 @@ class Conversation:
     def _receive_rejection(
         self, connection: Connection, step: steps.ReceiveRejection
     ) -> None:
-        frame = self._next(connection)
+        frame = self.next(connection)
         connection.asked.clear()
         connection.rejected = step.rules
         if frame is None:
@@ -352,7 +363,7 @@ class Conversation:
             judge.error_reply(frame)
 
     def _end(self, connection: Connection, step: steps.End) -> None:
-        frame = self._next(connection)
+        frame = self.next(connection)
         if frame is not None:
             raise MismatchError(judge.describe(frame))
         time.sleep(GRACE)

@@ -12,6 +12,8 @@ from wirechat_conformance import frames
 Address = tuple[str, int]
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 _CHUNK = 1 << 18
+_RESET = select.POLLERR | select.POLLHUP
+_ENDED = getattr(select, "POLLRDHUP", 0) | _RESET
 
 
 class SilenceError(Exception):
@@ -163,6 +165,16 @@ class Peer:
         if not octets:
             self.closed = "closed"
         return True
+
+    def was_reset(self, seconds: float) -> bool:
+        """Wait for the server's end of the connection, reading nothing.
+
+        Returns:
+            Whether the end came, and was a reset.
+        """
+        poll = select.poll()
+        poll.register(self.socket, _ENDED)
+        return any(event & _RESET for _, event in poll.poll(seconds * 1000))
 
     def half_close(self) -> None:
         """Close the sending side (FIN)."""

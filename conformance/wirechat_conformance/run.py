@@ -3,11 +3,11 @@
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 
 from wirechat_conformance import frames
-from wirechat_conformance.conversation import NO_NAMES, SUCCESS, Conversation, Failure
+from wirechat_conformance.conversation import NO_NAMES, SUCCESS, Failure
 from wirechat_conformance.frames import BadFrameError, Received
 from wirechat_conformance.names import Names
 from wirechat_conformance.peer import Patience, Peer, SilenceError
@@ -92,23 +92,6 @@ class Run:
         with suppress(GoneError):
             return self.connect()
         return None
-
-    @contextmanager
-    def conversation(
-        self,
-        names: Mapping[str, str] | None = None,
-        cut: Callable[[bytes], Iterable[bytes]] = lambda octets: [octets],
-        *,
-        together: bool = False,
-    ) -> Iterator[Conversation]:
-        """Give a new conversation; see at its end that nothing else has come."""
-        values = self.names.for_transcript(names or {})
-        conversation = Conversation(self, values, cut, together=together)
-        try:
-            yield conversation
-            conversation.finish()
-        finally:
-            conversation.close()
 
     def check_witness(self) -> None:
         """See that what a case did has not disturbed others.

@@ -1,0 +1,85 @@
+"""Accounts: what a server may choose, and requests that race."""
+
+import pytest
+
+from wirechat_conformance import frames, steps
+from wirechat_conformance.conversation import SUCCESS
+from wirechat_conformance.judge import is_error
+from wirechat_conformance.run import Run
+from wirechat_conformance.script import Script
+
+ROUNDS = 12
+"""Rounds of each race: enough for a gap of a millisecond to be hit for sure."""
+RACERS = 8
+"""Connections that race."""
+
+
+@pytest.mark.rules("ACC-4")
+@pytest.mark.parametrize(
+    "odd",
+    [b"a b", b"a-b", b"a.b", b"a_b", b"a/b", b"a'b", b'a"b', b"a\\b", b"a|b", b"x" * 33],
+    ids=["space", "dash", "dot", "underscore", "slash", "quote", "double-quote"]
+    + ["backslash", "bar", "33-characters"],
+)
+def test_other_username(run: Run, odd: bytes) -> None:
+    """A username of another kind is taken as it is, or gets an error reply."""
+    with Script(run, "ACC-4") as script:
+        script.open("A")
+        name = run.names.fresh() + odd
+        script.send("A", frames.CREATE, name)
+        reply = script.any("A")
+        taken = reply == SUCCESS
+        run.chose(f"username with {odd.decode()!r}", "taken" if taken else "refused")
+        if not taken and (reply is None or not is_error(reply)):
+            script.fail("an empty RESPONSE, or an error reply", reply)
+        script.send("A", frames.LIST, name[:-1] + b"*")
+        script.names("A", *[name] * taken)
+        if taken:
+            script.send("A", frames.SEND, name, name, b"hi")
+            script.receive("A", frames.SEND, name, name, b"hi")
+            script.receive("A", frames.SEND, name, name, b"hi")
+            script.send("A", frames.DELETE)
+            script.perform(steps.Receive("A", frames.RESPONSE, optional=True))
+            script.fence("A")
+
+
+@pytest.mark.rules("ACC-17")
+def test_create_race(run: Run) -> None:
+    """Of several CREATEs of one username at the same time exactly one succeeds."""
+    racers = [f"R{number}" for number in range(RACERS)]
+    for _ in range(ROUNDS):
+        with Script(run, "ACC-17") as script:
+            script.open(*racers)
+            race(script, racers, frames.CREATE, run.names.fresh())
+
+
+@pytest.mark.rules("ACC-17")
+def test_login_race(run: Run) -> None:
+    """Of several LOGINs to one account at the same time exactly one succeeds."""
+    racers = [f"R{number}" for number in range(RACERS)]
+    for _ in range(ROUNDS):
+        with Script(run, "ACC-17") as script:
+            name = script.account("A")
+            script.leave("A")
+            script.open(*racers)
+            race(script, racers, frames.LOGIN, name)
+
+
+def race(script: Script, racers: list[str], command: int, name: bytes) -> None:
+    """See that one of these requests succeeds, and that the others are refused."""
+    for racer in racers:
+        script.send(racer, command, name)
+    replies = {racer: script.any(racer) for racer in racers}
+    for racer, reply in replies.items():
+        if reply != SUCCESS and (reply is None or not is_error(reply)):
+            script.fail("an empty RESPONSE, or an error reply", reply)
+    winners = [racer for racer, reply in replies.items() if reply == SUCCESS]
+    if len(winners) != 1:
+        script.fail("one of them to succeed", f"{len(winners)} did")
+    script.fence(*racers)
+    script.send(winners[0], frames.SEND, name, name, b"hi")
+    script.receive(winners[0], frames.SEND, name, name, b"hi")
+    script.receive(winners[0], frames.SEND, name, name, b"hi")
+    script.send(winners[0], frames.DELETE)
+    script.perform(steps.Receive(winners[0], frames.RESPONSE, optional=True))
+    script.fence(winners[0])

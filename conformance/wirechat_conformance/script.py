@@ -1,0 +1,98 @@
+"""Conversations that are written in Python, for cases that no transcript can hold."""
+
+from typing import NoReturn
+
+from wirechat_conformance import frames, steps
+from wirechat_conformance.conversation import Conversation, Failure
+from wirechat_conformance.frames import Received
+from wirechat_conformance.judge import MismatchError, describe
+from wirechat_conformance.run import Run
+
+
+class Script(Conversation):
+    """A conversation whose steps are calls; to be used with ``with``.
+
+    Args:
+        run: The run that it is part of.
+        rules: Those that are broken where something expected does not come.
+    """
+
+    def __init__(self, run: Run, *rules: str) -> None:
+        super().__init__(run, {})
+        self.run = run
+        self.rules = rules
+
+    # --- to set the scene ---
+
+    def open(self, *connections: str) -> None:
+        """Connect."""
+        for connection in connections:
+            self.perform(steps.Open(connection))
+
+    def account(self, connection: str, length: int | None = None) -> bytes:
+        """Connect and make an account; return its username."""
+        name = self.run.names.fresh(length) if length else self.run.names.fresh()
+        self.open(connection)
+        self.create(connection, name)
+        return name
+
+    def create(self, connection: str, name: bytes) -> None:
+        """Make an account."""
+        self.perform(steps.Send(connection, frames.CREATE, (name,)))
+        self.perform(steps.Receive(connection, frames.RESPONSE))
+
+    def login(self, connection: str, name: bytes) -> None:
+        """Log in, as soon as the account is offline."""
+        self.perform(steps.Repeat(connection, frames.LOGIN, (name,)))
+        self.perform(steps.Receive(connection, frames.RESPONSE))
+
+    def leave(self, connection: str) -> None:
+        """End a connection in good order, and its session with it."""
+        self.perform(steps.HalfClose(connection))
+        self.perform(steps.End(connection, rules=("FRM-9",)))
+
+    # --- what the case is about ---
+
+    def send(self, connection: str, command: int, *fields: bytes) -> None:
+        """Send a frame with these fields, as they are."""
+        body = (frames.SEPARATOR.join(fields),)
+        self.perform(steps.Send(connection, command, body))
+
+    def octets(self, connection: str, octets: bytes) -> None:
+        """Send octets as they are."""
+        self.perform(steps.Send(connection, None, (octets,)))
+
+    def receive(self, connection: str, command: int, *fields: bytes) -> None:
+        """See that exactly this frame comes."""
+        body = (frames.SEPARATOR.join(fields),)
+        self.perform(steps.Receive(connection, command, body, rules=self.rules))
+
+    def names(self, connection: str, *names: bytes, others: bool = False) -> None:
+        """See that a LISTRESPONSE comes with these names."""
+        bodies = tuple((name,) for name in names)
+        step = steps.ReceiveNames(connection, bodies, others, rules=self.rules)
+        self.perform(step)
+
+    def rejected(self, connection: str) -> None:
+        """See that a frame is rejected, and that there is no other reply."""
+        self.perform(steps.ReceiveRejection(connection, rules=self.rules))
+        self.perform(steps.Fence(connection, if_open=True, rules=self.rules))
+
+    def fence(self, *connections: str) -> None:
+        """See that nothing else has come."""
+        for connection in connections:
+            self.perform(steps.Fence(connection, rules=self.rules))
+
+    def any(self, connection: str) -> Received | None:
+        """Return the next frame, whatever it is, None at the end of the connection."""
+        try:
+            return self.next(self.connections[connection])
+        except MismatchError as mismatch:
+            self.fail("a frame, or the end", mismatch.got, mismatch.detail)
+
+    def fail(
+        self, expected: str, got: Received | str | None, detail: str = ""
+    ) -> NoReturn:
+        """Say that something else came than what was expected."""
+        told = describe(got) if isinstance(got, Received) else got or "closed"
+        raise Failure(self.rules, expected, told, detail, self.shown())
