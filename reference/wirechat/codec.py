@@ -36,7 +36,7 @@ ANY = 1 << 62
 REQUESTS: Mapping[int, tuple[int, int]] = {
     Command.CREATE: (1, 1),
     Command.LIST: (0, 1),
-    Command.SEND: (3, ANY),
+    Command.SEND: (3, 3),
     Command.DELIVER: (0, 0),
     Command.DELETE: (0, 0),
     Command.LOGIN: (1, 1),
@@ -102,7 +102,7 @@ class Decoder:
         self._held = 0  # octets in the chunks
         self._wanted = HEADER_SIZE  # octets to hold before looking again
         self._offset = 0  # in the stream, of the first octet held
-        self._broken = False
+        self.broken = False  # nothing that follows can be trusted
 
     def feed(self, octets: bytes) -> list[Frame | Malformed]:
         """Return the frames that are whole once these octets have come, in order.
@@ -111,7 +111,7 @@ class Decoder:
         """
         self._held += len(octets)
         self._chunks.append(octets)
-        if self._held < self._wanted or self._broken:
+        if self._held < self._wanted or self.broken:
             return []
         if len(self._chunks) > 1:
             octets = b"".join(self._chunks)
@@ -119,7 +119,7 @@ class Decoder:
 
     def end(self) -> Malformed | None:
         """Say what is wrong when the stream ends here: a frame that is cut off."""
-        if not self._held or self._broken:
+        if not self._held or self.broken:
             return None
         reason = f"cut off: {self._held} of at least {self._wanted} octets came"
         return Malformed("FRM-1", reason, self._offset + self._held)
@@ -132,7 +132,7 @@ class Decoder:
             length = int.from_bytes(octets[start + 2 : body], "big")
             if octets[start] != VERSION or length > self._max_data:
                 found.append(self._fatal(octets[start], length, self._offset + start))
-                self._broken = True
+                self.broken = True
                 return found
             end = body + length
             if end > size:
