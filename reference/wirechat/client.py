@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import NamedTuple, Self
 
-from .codec import (
+from wirechat.codec import (
     HEADER_SIZE,
     REPLIES,
     SEPARATOR,
