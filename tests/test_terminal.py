@@ -28,7 +28,7 @@ IN = "logged in as alice; h for help"
 OUT = "logged out"
 HELP_BEFORE = """\
   login [USERNAME]           log in to an account
-  create_account [USERNAME]  make one, and log in to it
+  create_account [USERNAME]  make an account and log in
   quit                       leave"""
 HELP = """\
   h                          help: show this
@@ -208,6 +208,20 @@ def test_a_reader_that_leaves_ends_it_in_one_line(server: Server) -> None:
     )
     os.close(writable)
     assert (run.returncode, run.stderr) == (1, b"wirechat: Broken pipe\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_console_that_is_closed_is_told_in_one_line(
+    server: Server, closed: str
+) -> None:
+    run = subprocess.run(
+        ["sh", "-c", f'exec "$0" "$@" {closed}', *WIRECHAT, address(server)],
+        stderr=subprocess.PIPE,
+        timeout=BOUND,
+        check=False,
+    )
+    told = b"wirechat: standard input or output is closed\n"
+    assert (run.returncode, run.stderr) == (1, told)
 
 
 class Seat:

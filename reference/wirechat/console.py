@@ -5,6 +5,7 @@ news, such as a connection, and what was typed until then stays as it is.
 """
 
 import codecs
+import errno
 import os
 import re
 import select
@@ -171,6 +172,12 @@ class Terminal(Console):
 
 
 def standard_console() -> Console:
-    """Return the console that this program was started on."""
+    """Return the console that this program was started on.
+
+    Raises:
+        OSError: There is none.
+    """
+    if not (sys.stdin and sys.stdout):
+        raise OSError(errno.EBADF, "standard input or output is closed")
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     return (Terminal if interactive else Console)(sys.stdin, sys.stdout)

@@ -14,6 +14,9 @@ from wirechat.console import Console, standard_console, visible
 ADDRESS = re.compile(r"(?:\[([^]]+)]|([^][:]+)):([0-9]{1,5})")
 """``HOST:PORT``, where a host with colons of its own is in brackets."""
 
+STDOUT = 1
+"""Its descriptor, whether or not it was open when the program was started."""
+
 
 class Conversation:
     """What somebody does on a connection, one line after another, until they leave."""
@@ -129,7 +132,7 @@ class Action(NamedTuple):
 START = {
     "login": Action(Conversation._login, "[USERNAME]", "log in to an account"),
     "create_account": Action(
-        Conversation._create, "[USERNAME]", "make one, and log in to it"
+        Conversation._create, "[USERNAME]", "make an account and log in"
     ),
     "quit": Action(Conversation._leave, "", "leave"),
 }
@@ -179,13 +182,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"where the server is (default: {HOST}:{PORT})",
     )
     host, port = parser.parse_args(arguments).address
+    # Either signal logs out, and leaves the terminal as it was.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return chat(host, port)
     except KeyboardInterrupt:
         return 0
     except OSError as error:  # whoever read what is shown is gone, for instance
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
         return fail(error.strerror)
 
 
