@@ -263,6 +263,7 @@ class Conversation:
             self._note(connection, f"… {silence}")
             raise MismatchError(str(silence), detail) from None
         except BadFrameError as bad:
+            connection.ended = bool(connection.peer.closed)
             self._note(connection, f"< octets {bad.octets[:WIDTH].hex(' ')}")
             raise MismatchError("no frame", str(bad), bad.rule) from None
         self._note(connection, connection.peer.closed if frame is None else frame)

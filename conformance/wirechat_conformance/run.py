@@ -50,6 +50,8 @@ class Run:
         self.witness: Peer | None = None
         self.idle: list[Peer] = []
         self.idle_since = time.monotonic()
+        self.failed: set[str] = set()
+        """The cases that have failed so far."""
         self.left = 0
         """Accounts of this run that it could not delete."""
         self._broken_fences: dict[bool, tuple[str, ...]] = {}
@@ -83,7 +85,7 @@ class Run:
         """
         if session not in self._broken_fences:
             peer = self.witness if session else self._bare()
-            works = peer is None or _asked(peer, self.unused) == NO_NAMES
+            works = peer is None or asked(peer, self.unused) == NO_NAMES
             rule = "LST-3" if session else "LST-4"
             self._broken_fences[session] = () if works else (rule,)
         return self._broken_fences[session]
@@ -101,7 +103,7 @@ class Run:
         """
         if self.witness is None:
             return
-        got = _asked(self.witness, self.unused)
+        got = asked(self.witness, self.unused)
         if got == NO_NAMES:
             return
         self.witness = None
@@ -201,14 +203,14 @@ class Run:
         self.witness, self.idle = None, []
 
     def _is_free(self, pattern: bytes) -> bool:
-        return self.witness is None or _asked(self.witness, pattern) == NO_NAMES
+        return self.witness is None or asked(self.witness, pattern) == NO_NAMES
 
 
 def _random_name() -> bytes:
     return b"w" + secrets.token_hex(8).encode()
 
 
-def _asked(peer: Peer, pattern: bytes) -> Received | None:
+def asked(peer: Peer, pattern: bytes) -> Received | None:
     """Return what comes next once this was listed, None where nothing does."""
     with suppress(*TROUBLE):
         peer.send([frames.frame(frames.LIST, pattern)])

@@ -3,7 +3,7 @@
 from typing import NoReturn
 
 from wirechat_conformance import frames, steps
-from wirechat_conformance.conversation import Conversation, Failure
+from wirechat_conformance.conversation import Connection, Conversation, Failure
 from wirechat_conformance.frames import Received
 from wirechat_conformance.judge import MismatchError, describe
 from wirechat_conformance.run import Run
@@ -29,6 +29,11 @@ class Script(Conversation):
         for connection in connections:
             self.perform(steps.Open(connection))
 
+    def open_deaf(self, connection: str) -> None:
+        """Connect with as little room for what is not read as there can be."""
+        peer = self.run.connect(receive_buffer=4096)
+        self.connections[connection] = Connection(connection, peer)
+
     def account(self, connection: str, length: int | None = None) -> bytes:
         """Connect and make an account; return its username."""
         name = self.run.names.fresh(length) if length else self.run.names.fresh()
@@ -51,6 +56,11 @@ class Script(Conversation):
         self.perform(steps.HalfClose(connection))
         self.perform(steps.End(connection, rules=("FRM-9",)))
 
+    def serves(self, connection: str) -> bool:
+        """Say whether there is such a connection, and both sides keep it open."""
+        known = self.connections.get(connection)
+        return known is not None and known.usable
+
     # --- what the case is about ---
 
     def send(self, connection: str, command: int, *fields: bytes) -> None:
@@ -67,7 +77,7 @@ class Script(Conversation):
         body = (frames.SEPARATOR.join(fields),)
         self.perform(steps.Receive(connection, command, body, rules=self.rules))
 
-    def names(self, connection: str, *names: bytes, others: bool = False) -> None:
+    def listed(self, connection: str, *names: bytes, others: bool = False) -> None:
         """See that a LISTRESPONSE comes with these names."""
         bodies = tuple((name,) for name in names)
         step = steps.ReceiveNames(connection, bodies, others, rules=self.rules)
@@ -77,6 +87,10 @@ class Script(Conversation):
         """See that a frame is rejected, and that there is no other reply."""
         self.perform(steps.ReceiveRejection(connection, rules=self.rules))
         self.perform(steps.Fence(connection, if_open=True, rules=self.rules))
+
+    def error(self, connection: str) -> None:
+        """See that an error reply comes."""
+        self.perform(steps.ReceiveError(connection, rules=self.rules))
 
     def fence(self, *connections: str) -> None:
         """See that nothing else has come."""
@@ -89,6 +103,15 @@ class Script(Conversation):
             return self.next(self.connections[connection])
         except MismatchError as mismatch:
             self.fail("a frame, or the end", mismatch.got, mismatch.detail)
+
+    def peek(self, connection: str, command: int) -> bool:
+        """Say whether a frame with this command comes next, and leave it there."""
+        frame = self.any(connection)
+        if frame is None:
+            self.connections[connection].ended = False
+            return False
+        self.connections[connection].peer.buffer[:0] = frame.octets
+        return frame.command == command
 
     def fail(
         self, expected: str, got: Received | str | None, detail: str = ""

@@ -13,7 +13,7 @@ from wirechat_conformance.script import Script
 NAMES = 40
 """Accounts whose names nearly match a hostile filter."""
 RECOVERY = 5
-"""Time-outs that a server is given to come to the end of a filter, before others ask."""
+"""Time-outs that a server is given to come to the end of a filter."""
 
 
 @pytest.mark.rules("LST-5", "LST-2")
@@ -56,7 +56,7 @@ def test_filters_that_backtrack(run: Run) -> None:
             pattern = run.names.prefix + b"*a" * asterisks + b"*b"
             script.send(first, frames.LIST, pattern)
             try:
-                script.names(first)
+                script.listed(first)
             except Failure:
                 recover(script, connections[1])
                 raise
@@ -78,6 +78,6 @@ def test_filters_of_asterisks(run: Run) -> None:
         name = script.account("A")
         for count in (10, 20, 40, 80, 160, 1000):
             script.send("A", frames.LIST, name + b"*" * count + b"b")
-            script.names("A")
+            script.listed("A")
             script.send("A", frames.LIST, name + b"*" * count)
-            script.names("A", name)
+            script.listed("A", name)
