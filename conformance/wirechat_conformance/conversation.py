@@ -61,6 +61,8 @@ class Failure(AssertionError):
         self.got = got
         self.detail = detail
         self.log = tuple(log)
+        self.taken = 0
+        """How many steps of the conversation were taken."""
 
     def joined_by(self, others: Iterable["Failure"]) -> "Failure":
         """Return this failure with what was seen broken besides."""
@@ -218,9 +220,7 @@ class Conversation:
             return f"{name} < {judge.describe(entry)}"
         if isinstance(entry, str):
             return f"{name} {entry}"
-        line = write_step(entry, self.names)
-        for variable, value in self.names.items():
-            line = line.replace(f"\\{{{variable}}}", value.decode())
+        line = self._bound(write_step(entry, self.names))
         return line if len(line) <= WIDTH else f"{line[:WIDTH]}…"
 
     def _note(self, connection: Connection, entry: steps.Step | Received | str) -> None:
@@ -234,13 +234,21 @@ class Conversation:
             # Where a fence is never answered as it should be, that is the fault.
             rules = self._stage.broken_fence(connection.session is not None)
             rules = rules or step.rules or connection.blame
-        return Failure(
+        failure = Failure(
             (*mismatch.rules, *(rules or [implied(step, connection)])),
-            write_step(step, self.names),
+            self._bound(write_step(step, self.names)),
             mismatch.got,
             mismatch.detail,
             self.shown(),
         )
+        failure.taken = len(self.steps)
+        return failure
+
+    def _bound(self, line: str) -> str:
+        """Return a line with the usernames that this run has for those written."""
+        for variable, value in self.names.items():
+            line = line.replace(f"\\{{{variable}}}", value.decode())
+        return line
 
     def next(self, connection: Connection) -> Received | None:
         """Return the next frame, None at the end, past one that may come before."""

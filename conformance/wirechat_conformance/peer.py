@@ -16,6 +16,11 @@ _RESET = select.POLLERR | select.POLLHUP
 _ENDED = getattr(select, "POLLRDHUP", 0) | _RESET
 
 
+CONNECT = 5.0
+"""Seconds to wait for a connection: a SYN that was dropped is repeated after 1 s and
+3 s, and no rule says how fast connections are accepted."""
+
+
 class SilenceError(Exception):
     """Nothing came, or nothing more could be sent, within the time-out."""
 
@@ -51,6 +56,10 @@ class Patience:
         """Take note of how long an octet took to come."""
         self.slowest = max(self.slowest, seconds)
 
+    def renew(self) -> None:
+        """Wait once more for as long as it takes, to be sure."""
+        self._left = max(self._left, 1)
+
     def lost(self) -> None:
         """Take note of a wait in vain."""
         self._left -= 1
@@ -83,7 +92,7 @@ class Peer:
             if receive_buffer is not None:
                 self._set(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             self._set(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.socket.settimeout(patience.bound)
+            self.socket.settimeout(max(CONNECT, patience.bound))
             self.socket.connect(target)
             self.socket.setblocking(False)
         except OSError:

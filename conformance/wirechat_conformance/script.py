@@ -8,6 +8,10 @@ from wirechat_conformance.frames import Received
 from wirechat_conformance.judge import MismatchError, describe
 from wirechat_conformance.run import Run
 
+BACKLOG = 4
+"""Connections that may wait to be accepted: five is what many a tutorial listens for,
+and a connection that found no room is tried again after whole seconds."""
+
 
 class Script(Conversation):
     """A conversation whose steps are calls; to be used with ``with``.
@@ -25,9 +29,11 @@ class Script(Conversation):
     # --- to set the scene ---
 
     def open(self, *connections: str) -> None:
-        """Connect."""
-        for connection in connections:
+        """Connect, no faster than the server accepts."""
+        for number, connection in enumerate(connections, 1):
             self.perform(steps.Open(connection))
+            if number % BACKLOG == 0:
+                self.perform(steps.Fence(connection, rules=self.rules))
 
     def open_deaf(self, connection: str) -> None:
         """Connect with as little room for what is not read as there can be."""

@@ -14,15 +14,8 @@ from wirechat_conformance.run import Run
 from wirechat_conformance.transcript import Transcript, load
 
 FOLDER = Path(__file__).parent.parent / "transcripts"
-NEVER_CUT = {"frm/close-behind-many"}
-"""There a later segment may meet the reset that the reply to an earlier one has met: a
-connection that was closed altogether takes no replies."""
-CORPUS = [
-    read
-    for read in map(load, sorted(FOLDER.rglob("*.txt")))
-    if read.id not in NEVER_CUT
-]
-AT_ONCE = 8
+CORPUS = [load(path) for path in sorted(FOLDER.rglob("*.txt"))]
+AT_ONCE = 4
 """Transcripts that are replayed at the same time."""
 LONG = 200
 """Octets of one frame that are sent one by one, more than any short one has."""
