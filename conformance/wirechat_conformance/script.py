@@ -67,6 +67,12 @@ class Script(Conversation):
         known = self.connections.get(connection)
         return known is not None and known.usable
 
+    def delete(self, connection: str) -> None:
+        """Delete the account that is logged in."""
+        self.perform(steps.Send(connection, frames.DELETE))
+        self.perform(steps.Receive(connection, frames.RESPONSE, optional=True))
+        self.perform(steps.Fence(connection))
+
     # --- what the case is about ---
 
     def send(self, connection: str, command: int, *fields: bytes) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wirechat_conformance import frames, steps
+from wirechat_conformance import frames
 from wirechat_conformance.conversation import SUCCESS
 from wirechat_conformance.judge import is_error
 from wirechat_conformance.run import Run
@@ -47,9 +47,7 @@ def test_other_username(run: Run, kind: str) -> None:
             script.send("A", frames.SEND, name, name, b"hi")
             script.receive("A", frames.SEND, name, name, b"hi")
             script.receive("A", frames.SEND, name, name, b"hi")
-            script.send("A", frames.DELETE)
-            script.perform(steps.Receive("A", frames.RESPONSE, optional=True))
-            script.fence("A")
+            script.delete("A")
 
 
 @pytest.mark.rules("ACC-17")
@@ -89,6 +87,4 @@ def race(script: Script, racers: list[str], command: int, name: bytes) -> None:
     script.send(winners[0], frames.SEND, name, name, b"hi")
     script.receive(winners[0], frames.SEND, name, name, b"hi")
     script.receive(winners[0], frames.SEND, name, name, b"hi")
-    script.send(winners[0], frames.DELETE)
-    script.perform(steps.Receive(winners[0], frames.RESPONSE, optional=True))
-    script.fence(winners[0])
+    script.delete(winners[0])
