@@ -7,7 +7,7 @@ replaces by a fresh one of the same length.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 Part = bytes | str
 Text = tuple[Part, ...]
@@ -63,7 +63,7 @@ def read(written: str) -> Text:
     Raises:
         ValueError: It is no text.
     """
-    return tuple(part for item in read_items(written) for part in item)
+    return tuple(_joined(part for item in read_items(written) for part in item))
 
 
 def read_items(written: str) -> list[Text]:
@@ -104,16 +104,16 @@ def _pieces(quoted: str) -> Text:
     return tuple(parts)
 
 
-def _joined(parts: Text) -> Iterator[Part]:
+def _joined(parts: Iterable[Part]) -> Iterator[Part]:
     """Give the parts with neighbouring octets as one."""
-    octets = b""
+    octets = bytearray()
     for part in parts:
         if isinstance(part, bytes):
             octets += part
             continue
         if octets:
-            yield octets
+            yield bytes(octets)
         yield part
-        octets = b""
+        octets.clear()
     if octets:
-        yield octets
+        yield bytes(octets)
