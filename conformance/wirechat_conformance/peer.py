@@ -175,15 +175,19 @@ class Peer:
             self.closed = "closed"
         return True
 
-    def was_reset(self, seconds: float) -> bool:
+    def end(self, seconds: float) -> str:
         """Wait for the server's end of the connection, reading nothing.
 
         Returns:
-            Whether the end came, and was a reset.
+            "closed" or "reset", or nothing where the end did not come.
         """
         poll = select.poll()
         poll.register(self.socket, _ENDED)
-        return any(event & _RESET for _, event in poll.poll(seconds * 1000))
+        events = poll.poll(seconds * 1000)
+        if not events:
+            self.patience.lost()
+            return ""
+        return "reset" if events[0][1] & _RESET else "closed"
 
     def half_close(self) -> None:
         """Close the sending side (FIN)."""
