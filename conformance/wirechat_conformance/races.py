@@ -117,6 +117,7 @@ class Seen:
     """What was seen of a race.
 
     Args:
+        came: All that came on each connection, in order.
         own: Each connection's replies in order, without the messages of others.
         messages: Those messages.
         after: What each connection's DELIVER brought in the end; None where it had no
@@ -125,6 +126,7 @@ class Seen:
             there was none of that name, or it was online.
     """
 
+    came: Mapping[str, tuple[Received, ...]]
     own: Mapping[str, tuple[Received, ...]]
     messages: Mapping[str, tuple[bytes, ...]]
     after: Mapping[str, tuple[bytes, ...] | None]

@@ -84,6 +84,12 @@ class Script(Conversation):
         """Send octets as they are."""
         self.perform(steps.Send(connection, None, (octets,)))
 
+    def flood(self, connection: str, octets: bytes) -> None:
+        """Send as much as the server takes now, and read nothing; then it is over."""
+        known = self.connections[connection]
+        known.sending = False
+        known.peer.push(octets)
+
     def receive(self, connection: str, command: int, *fields: bytes) -> None:
         """See that exactly this frame comes."""
         body = (frames.SEPARATOR.join(fields),)
@@ -100,9 +106,9 @@ class Script(Conversation):
         self.perform(steps.ReceiveRejection(connection, rules=self.rules))
         self.perform(steps.Fence(connection, if_open=True, rules=self.rules))
 
-    def error(self, connection: str) -> None:
+    def error(self, connection: str, *rules: str) -> None:
         """See that an error reply comes."""
-        self.perform(steps.ReceiveError(connection, rules=self.rules))
+        self.perform(steps.ReceiveError(connection, rules=rules or self.rules))
 
     def fence(self, *connections: str) -> None:
         """See that nothing else has come."""

@@ -130,6 +130,19 @@ def test_a_thousand_requests_of_a_hundred_octets(run: Run) -> None:
             script.receive("A", frames.LISTRESPONSE, *found)
 
 
+@pytest.mark.rules("FRM-9", "FRM-4")
+def test_half_close_behind_a_thousand_requests(run: Run) -> None:
+    """A thousand requests, and the end behind them: all are answered, then it ends."""
+    with Script(run, "FRM-9") as script:
+        name = script.account("A")
+        request = frames.frame(frames.LIST, name)
+        script.octets("A", request * 1000)
+        script.perform(steps.HalfClose("A"))
+        for _ in range(1000):
+            script.receive("A", frames.LISTRESPONSE, name)
+        script.perform(steps.End("A", rules=script.rules))
+
+
 @pytest.mark.rules("FRM-7", "FRM-10")
 def test_many_announcements(run: Run) -> None:
     """Lengths of all sizes are announced on many connections, and others are served."""
