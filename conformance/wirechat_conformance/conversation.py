@@ -288,7 +288,7 @@ class Conversation:
     def _settle(self, connection: Connection, how: str) -> None:
         """Take note of how a frame was rejected, now that it is known."""
         for rule in connection.rejected:
-            self._stage.chose(f"rejecting by {rule}", how)
+            self._stage.chose(rule, how)
         connection.rejected = ()
 
     def _flush_others(self, connection: Connection | None) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from wirechat_conformance import frames
 from wirechat_conformance.frames import Received
-from wirechat_conformance.judge import is_error
+from wirechat_conformance.judge import describe, is_error
 
 SUCCESS = Received(frames.RESPONSE, b"")
 ERROR = Received(frames.RESPONSE, b"any text")
@@ -131,6 +131,19 @@ class Seen:
     messages: Mapping[str, tuple[bytes, ...]]
     after: Mapping[str, tuple[bytes, ...] | None]
     offline: Mapping[bytes, tuple[bytes, ...] | None]
+
+    def __str__(self) -> str:
+        """Say what came on which connection, and how it ended."""
+        came = [
+            f"on {connection} came {', '.join(map(describe, frames_of)) or 'nothing'}"
+            for connection, frames_of in self.came.items()
+        ]
+        left = [
+            f"{len(data)} kept in the end for {connection}"
+            for connection, data in self.after.items()
+            if data
+        ]
+        return "; ".join([*came, *left])
 
 
 def explained(

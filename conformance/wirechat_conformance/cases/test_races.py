@@ -63,12 +63,12 @@ def cross_fire(a: bytes, b: bytes, c: bytes) -> Moves:
 
 
 RACES: Mapping[str, tuple[Callable[[bytes, bytes, bytes], Moves], str, list[str]]] = {
-    "login": (login_under_fire, "offline", ["SND-12", "SND-3"]),
-    "two-logins": (two_logins_under_fire, "offline", ["ACC-17", "SND-12"]),
-    "deliver": (deliver_under_fire, "online", ["SND-12", "DLV-1"]),
-    "delete": (delete_under_fire, "online", ["ACC-13", "ACC-16"]),
-    "create": (create_under_fire, "absent", ["ACC-17", "SND-6"]),
-    "all": (cross_fire, "online", ["SND-12", "ACC-13"]),
+    "login": (login_under_fire, "offline", ["SND-12"]),
+    "two-logins": (two_logins_under_fire, "offline", ["ACC-17"]),
+    "deliver": (deliver_under_fire, "online", ["SND-12"]),
+    "delete": (delete_under_fire, "online", ["ACC-13"]),
+    "create": (create_under_fire, "absent", ["ACC-17"]),
+    "all": (cross_fire, "online", ["SND-12"]),
 }
 """What races, what the account in the middle is at first, the rules at stake."""
 EXAMPLES_PER_ROUND = 3
@@ -121,7 +121,7 @@ def once(
                 script.fail("each sender's messages in order", f"{texts}")
     if not explained(state, requests, seen):
         script.fail(
-            "an order of the requests that explains all replies", "none", f"{seen}"
+            "an order of the requests that explains all replies", "none", str(seen)
         )
 
 
