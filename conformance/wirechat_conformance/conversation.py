@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from wirechat_conformance import frames, judge, steps
 from wirechat_conformance.frames import BadFrameError, Received
@@ -61,6 +61,8 @@ class Failure(AssertionError):
         self.got = got
         self.detail = detail
         self.log = tuple(log)
+        self.taken = 0
+        """How many steps of the conversation were taken."""
 
     def joined_by(self, others: Iterable["Failure"]) -> "Failure":
         """Return this failure with what was seen broken besides."""
@@ -149,6 +151,17 @@ class Conversation:
         self._together = together
         self._log: list[tuple[str, steps.Step | Received | str]] = []
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """See that nothing else has come, and leave."""
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self.close()
+
     def perform(self, step: steps.Step) -> None:
         """Take one step.
 
@@ -207,9 +220,7 @@ class Conversation:
             return f"{name} < {judge.describe(entry)}"
         if isinstance(entry, str):
             return f"{name} {entry}"
-        line = write_step(entry, self.names)
-        for variable, value in self.names.items():
-            line = line.replace(f"\\{{{variable}}}", value.decode())
+        line = self._bound(write_step(entry, self.names))
         return line if len(line) <= WIDTH else f"{line[:WIDTH]}…"
 
     def _note(self, connection: Connection, entry: steps.Step | Received | str) -> None:
@@ -223,15 +234,23 @@ class Conversation:
             # Where a fence is never answered as it should be, that is the fault.
             rules = self._stage.broken_fence(connection.session is not None)
             rules = rules or step.rules or connection.blame
-        return Failure(
+        failure = Failure(
             (*mismatch.rules, *(rules or [implied(step, connection)])),
-            write_step(step, self.names),
+            self._bound(write_step(step, self.names)),
             mismatch.got,
             mismatch.detail,
             self.shown(),
         )
+        failure.taken = len(self.steps)
+        return failure
 
-    def _next(self, connection: Connection) -> Received | None:
+    def _bound(self, line: str) -> str:
+        """Return a line with the usernames that this run has for those written."""
+        for variable, value in self.names.items():
+            line = line.replace(f"\\{{{variable}}}", value.decode())
+        return line
+
+    def next(self, connection: Connection) -> Received | None:
         """Return the next frame, None at the end, past one that may come before."""
         frame = self._any(connection)
         optional, connection.optional = connection.optional, None
@@ -252,6 +271,7 @@ class Conversation:
             self._note(connection, f"… {silence}")
             raise MismatchError(str(silence), detail) from None
         except BadFrameError as bad:
+            connection.ended = bool(connection.peer.closed)
             self._note(connection, f"< octets {bad.octets[:WIDTH].hex(' ')}")
             raise MismatchError("no frame", str(bad), bad.rule) from None
         self._note(connection, connection.peer.closed if frame is None else frame)
@@ -260,7 +280,7 @@ class Conversation:
 
     def _frame(self, connection: Connection) -> Received:
         """Return the next frame, where the end would be wrong."""
-        frame = self._next(connection)
+        frame = self.next(connection)
         if frame is None:
             raise EndedError("closed")
         return frame
@@ -268,7 +288,7 @@ class Conversation:
     def _settle(self, connection: Connection, how: str) -> None:
         """Take note of how a frame was rejected, now that it is known."""
         for rule in connection.rejected:
-            self._stage.chose(f"rejecting by {rule}", how)
+            self._stage.chose(rule, how)
         connection.rejected = ()
 
     def _flush_others(self, connection: Connection | None) -> None:
@@ -343,7 +363,7 @@ class Conversation:
     def _receive_rejection(
         self, connection: Connection, step: steps.ReceiveRejection
     ) -> None:
-        frame = self._next(connection)
+        frame = self.next(connection)
         connection.asked.clear()
         connection.rejected = step.rules
         if frame is None:
@@ -352,7 +372,7 @@ class Conversation:
             judge.error_reply(frame)
 
     def _end(self, connection: Connection, step: steps.End) -> None:
-        frame = self._next(connection)
+        frame = self.next(connection)
         if frame is not None:
             raise MismatchError(judge.describe(frame))
         time.sleep(GRACE)

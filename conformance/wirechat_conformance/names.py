@@ -3,6 +3,7 @@
 import itertools
 import secrets
 import string
+import threading
 from collections.abc import Callable, Mapping
 
 _CHARACTERS = string.ascii_lowercase + string.digits
@@ -22,6 +23,7 @@ class Names:
 
     def __init__(self, is_free: Callable[[bytes], bool]) -> None:
         self._is_free = is_free
+        self._lock = threading.Lock()
         self._given: set[bytes] = set()
         self._counter = map("".join, itertools.product(_CHARACTERS, repeat=_COUNTER))
         self.prefix = next(p for p in iter(_prefix, b"") if is_free(p + b"*"))
@@ -30,6 +32,10 @@ class Names:
 
     def fresh(self, length: int = LEAST) -> bytes:
         """Return a new name of this many lower-case letters and digits."""
+        with self._lock:
+            return self._fresh(length)
+
+    def _fresh(self, length: int) -> bytes:
         if length >= LEAST:
             name = self.prefix + next(self._counter).encode()
             return name + b"x" * (length - LEAST)

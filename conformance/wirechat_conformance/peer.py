@@ -12,6 +12,13 @@ from wirechat_conformance import frames
 Address = tuple[str, int]
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
 _CHUNK = 1 << 18
+_RESET = select.POLLERR | select.POLLHUP
+_ENDED = getattr(select, "POLLRDHUP", 0) | _RESET
+
+
+CONNECT = 5.0
+"""Seconds to wait for a connection: a SYN that was dropped is repeated after 1 s and
+3 s, and no rule says how fast connections are accepted."""
 
 
 class SilenceError(Exception):
@@ -49,6 +56,10 @@ class Patience:
         """Take note of how long an octet took to come."""
         self.slowest = max(self.slowest, seconds)
 
+    def renew(self) -> None:
+        """Wait once more for as long as it takes, to be sure."""
+        self._left = max(self._left, 1)
+
     def lost(self) -> None:
         """Take note of a wait in vain."""
         self._left -= 1
@@ -81,7 +92,7 @@ class Peer:
             if receive_buffer is not None:
                 self._set(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             self._set(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.socket.settimeout(patience.bound)
+            self.socket.settimeout(max(CONNECT, patience.bound))
             self.socket.connect(target)
             self.socket.setblocking(False)
         except OSError:
@@ -109,6 +120,11 @@ class Peer:
                     self._wait(sending=True)
                 except OSError:
                     return
+
+    def push(self, octets: bytes) -> None:
+        """Send what there is room for now, wait for nothing, drop the rest."""
+        with suppress(OSError):
+            self.socket.send(octets)
 
     def receive(self) -> frames.Received | None:
         """Return the next frame, or None where the server has ended the connection.
@@ -163,6 +179,16 @@ class Peer:
         if not octets:
             self.closed = "closed"
         return True
+
+    def was_reset(self, seconds: float) -> bool:
+        """Wait for the server's end of the connection, reading nothing.
+
+        Returns:
+            Whether the end came, and was a reset.
+        """
+        poll = select.poll()
+        poll.register(self.socket, _ENDED)
+        return any(event & _RESET for _, event in poll.poll(seconds * 1000))
 
     def half_close(self) -> None:
         """Close the sending side (FIN)."""

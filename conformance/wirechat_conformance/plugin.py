@@ -35,7 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Judge instead of testing: our report replaces that of pytest."""
     config.addinivalue_line("markers", "rules(*ids): the rules that a case checks")
-    config.addinivalue_line("markers", "last: to be run behind all others")
+    config.addinivalue_line("markers", "last: a case to be run behind all others")
+    config.addinivalue_line("markers", "examples: a case left out with --examples 0")
     settings = Settings.load(config.getoption("--wirechat"))
     config.pluginmanager.unregister(name="terminalreporter")
     config.stash[JUDGE] = Judge(settings)
@@ -104,6 +105,8 @@ class Judge:
             raise pytest.UsageError(f"no rule, section or case {unknown[0]!r}")
         if wanted:
             items[:] = [item for item in items if wanted & _words(item)]
+        if not self._settings.examples:
+            items[:] = [i for i in items if not i.get_closest_marker("examples")]
         items.sort(key=_place)
         for item in items:
             item.user_properties += [("rule", rule) for rule in rules(item)]
@@ -128,6 +131,11 @@ class Judge:
             Path(self._settings.json).write_text(f"{written}\n", "utf-8")
         return True
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Show which cases can't be read, and why."""
+        if report.failed:
+            print(report.longreprtext, file=sys.stderr)
+
     def _judge(self, session: pytest.Session) -> None:
         count = len(session.items)
         self._console.line(
@@ -138,7 +146,8 @@ class Judge:
             with chosen(self._settings) as target, Run(target, self._settings) as run:
                 self.run = run
                 self._cases(session)
-                self._report.notes += run.notes()
+                self._report.profile = run.profile()
+                self._report.notes = run.waverings()
             self._report.notes += [f"{run.left} accounts could not be deleted"] * bool(
                 run.left
             )
@@ -183,6 +192,7 @@ class Judge:
             failures.append(Failure([*rules(item), "FRM-10"], expected, str(gone)))
         failures += self._aftermath(item, bool(failures))
         if failures:
+            self.run.failed.add(case_id(item))
             raise failures[0].joined_by(failures[1:])
         return None
 

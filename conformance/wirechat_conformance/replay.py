@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from wirechat_conformance import steps
-from wirechat_conformance.conversation import Failure
+from wirechat_conformance.conversation import Conversation, Failure
 from wirechat_conformance.run import Run
 from wirechat_conformance.transcript import Transcript
 
@@ -41,7 +41,8 @@ def replay(
 def _perform(
     run: Run, transcript: Transcript, script: list[steps.Step], cut: Cut, together: bool
 ) -> None:
-    with run.conversation(transcript.names, cut, together=together) as conversation:
+    names = run.names.for_transcript(transcript.names)
+    with Conversation(run, names, cut, together=together) as conversation:
         for step in pipelined(script) if together else script:
             conversation.perform(step)
 

@@ -3,14 +3,14 @@
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from wirechat_conformance import frames
-from wirechat_conformance.conversation import NO_NAMES, SUCCESS, Conversation, Failure
+from wirechat_conformance.conversation import NO_NAMES, SUCCESS, Failure
 from wirechat_conformance.frames import BadFrameError, Received
 from wirechat_conformance.names import Names
 from wirechat_conformance.peer import Patience, Peer, SilenceError
+from wirechat_conformance.rules import RULES
 from wirechat_conformance.settings import Settings
 from wirechat_conformance.target import Target
 
@@ -50,6 +50,8 @@ class Run:
         self.witness: Peer | None = None
         self.idle: list[Peer] = []
         self.idle_since = time.monotonic()
+        self.failed: set[str] = set()
+        """The cases that have failed so far."""
         self.left = 0
         """Accounts of this run that it could not delete."""
         self._broken_fences: dict[bool, tuple[str, ...]] = {}
@@ -83,7 +85,7 @@ class Run:
         """
         if session not in self._broken_fences:
             peer = self.witness if session else self._bare()
-            works = peer is None or _asked(peer, self.unused) == NO_NAMES
+            works = peer is None or asked(peer, self.unused) == NO_NAMES
             rule = "LST-3" if session else "LST-4"
             self._broken_fences[session] = () if works else (rule,)
         return self._broken_fences[session]
@@ -93,23 +95,6 @@ class Run:
             return self.connect()
         return None
 
-    @contextmanager
-    def conversation(
-        self,
-        names: Mapping[str, str] | None = None,
-        cut: Callable[[bytes], Iterable[bytes]] = lambda octets: [octets],
-        *,
-        together: bool = False,
-    ) -> Iterator[Conversation]:
-        """Give a new conversation; see at its end that nothing else has come."""
-        values = self.names.for_transcript(names or {})
-        conversation = Conversation(self, values, cut, together=together)
-        try:
-            yield conversation
-            conversation.finish()
-        finally:
-            conversation.close()
-
     def check_witness(self) -> None:
         """See that what a case did has not disturbed others.
 
@@ -118,7 +103,7 @@ class Run:
         """
         if self.witness is None:
             return
-        got = _asked(self.witness, self.unused)
+        got = asked(self.witness, self.unused)
         if got == NO_NAMES:
             return
         self.witness = None
@@ -144,11 +129,26 @@ class Run:
             return False
         return True
 
-    def notes(self) -> Iterator[str]:
-        """Tell what the server made of its free choices, and where it wavers."""
+    def profile(self) -> list[str]:
+        """Tell what the server made of its free choices."""
+        by_value: dict[str, list[str]] = {}
+        told = []
         for choice, values in sorted(self.choices.items()):
-            told = ", ".join(f"{value} ({n})" for value, n in values.most_common())
-            yield f"{choice}: {told if len(values) > 1 else next(iter(values))}"
+            value = " or ".join(sorted(values))
+            if choice in RULES:
+                by_value.setdefault(value, []).append(choice)
+            else:
+                told.append(f"{choice}: {value}")
+        rejections = [f"{v} ({', '.join(rules)})" for v, rules in by_value.items()]
+        return [f"rejections: {', '.join(rejections)}"] * bool(rejections) + told
+
+    def waverings(self) -> list[str]:
+        """Tell where the server did now this, now that."""
+        return [
+            f"{choice}: " + ", ".join(f"{n} times {v}" for v, n in values.most_common())
+            for choice, values in sorted(self.choices.items())
+            if len(values) > 1
+        ]
 
     def sweep(self) -> int:
         """Delete this run's accounts that are left; return how many can't be."""
@@ -218,14 +218,14 @@ class Run:
         self.witness, self.idle = None, []
 
     def _is_free(self, pattern: bytes) -> bool:
-        return self.witness is None or _asked(self.witness, pattern) == NO_NAMES
+        return self.witness is None or asked(self.witness, pattern) == NO_NAMES
 
 
 def _random_name() -> bytes:
     return b"w" + secrets.token_hex(8).encode()
 
 
-def _asked(peer: Peer, pattern: bytes) -> Received | None:
+def asked(peer: Peer, pattern: bytes) -> Received | None:
     """Return what comes next once this was listed, None where nothing does."""
     with suppress(*TROUBLE):
         peer.send([frames.frame(frames.LIST, pattern)])

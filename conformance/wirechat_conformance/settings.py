@@ -7,7 +7,7 @@ from typing import Any
 
 DEFAULT_TIMEOUT = 2.0
 """Seconds within which a reply comes, "at once" in the protocol's words."""
-DEFAULT_EXAMPLES = 20
+DEFAULT_EXAMPLES = 60
 """Examples of each property: as many as let a run end within ten seconds."""
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Thread
 from time import monotonic
 
-from wirechat.rules import Message, Outgoing, Session
+from wirechat.rules import Message, Session
 
 RECEIVE = 64 * 1024
 """Octets taken from a socket at once: some hundred frames."""
@@ -18,7 +18,7 @@ RECEIVE = 64 * 1024
 class Batch:
     """What was put on a connection together, and leaves in one send if it can."""
 
-    items: list[Outgoing]
+    frames: list[bytes]
     octets: memoryview
     live: bool
 
@@ -42,6 +42,8 @@ class Connection:
         self.live = 0  # of these, of messages that the client did not ask for
         self.broken = False  # nothing can be sent any more
         self.cut_off = False
+        self.header_begun = -1  # where in the stream, and until when it may take
+        self.header_until = 0.0
         self._socket = sock
         self._batches: deque[Batch] = deque()
         self._sent = 0  # octets, of the first batch
@@ -63,13 +65,13 @@ class Connection:
         poll.register(self._socket, event)
         return bool(poll.poll(None if seconds is None else seconds * 1000))
 
-    def put(self, items: list[Outgoing], live: bool = False) -> None:
+    def put(self, frames: list[bytes], live: bool = False) -> None:
         """Send frames, after those that wait, as far as the socket takes them now.
 
         ``live`` says that these are messages which the client did not ask for.
         """
-        octets = b"".join([octets_of(item) for item in items])
-        self._batches.append(Batch(items, memoryview(octets), live))
+        octets = b"".join(frames)
+        self._batches.append(Batch(frames, memoryview(octets), live))
         self.queued += len(octets)
         self.live += live * len(octets)
         self.flush()
@@ -89,10 +91,10 @@ class Connection:
         unsent = []
         at = -self._sent  # octets from the first one that waits
         for batch in self._batches:
-            for item in batch.items:
-                if at >= 0 and isinstance(item, Message):
-                    unsent.append(item)
-                at += len(octets_of(item))
+            for frame in batch.frames:
+                if at >= 0 and isinstance(frame, Message):
+                    unsent.append(frame)
+                at += len(frame)
         self._batches.clear()
         self._sent = self.queued = self.live = 0
         return unsent
@@ -127,8 +129,3 @@ class Connection:
         if self._sent == len(batch.octets):
             self._sent = 0
             self._batches.popleft()
-
-
-def octets_of(item: Outgoing) -> bytes:
-    """Return the octets of a frame that is to be sent."""
-    return item if isinstance(item, bytes) else item.octets

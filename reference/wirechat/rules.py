@@ -30,23 +30,20 @@ class Session:
     account: Account | None = None
 
 
-@dataclass(eq=False, slots=True)
-class Message:
-    """An accepted SEND frame on its way to its recipient.
+class Message(bytes):
+    """The octets of an accepted SEND frame on their way to the recipient.
 
-    ``number`` counts the accepted messages, so that those which come back unsent can
-    be put among the kept ones in their order (SND-11).
+    Other frames end with the connection that they were sent on; a message that can't
+    be sent is kept (SND-12). ``number`` counts what was accepted, so that a message
+    that comes back takes its place among those that were kept meanwhile (SND-11).
     """
 
     number: int
     recipient: Account
-    octets: bytes
 
 
-Outgoing: TypeAlias = bytes | Message
-"""What is sent: a reply's octets, which end with their connection, or a message, which
-is kept where it can't be sent (SND-12)."""
-Outbox: TypeAlias = list[tuple[Session, Outgoing]]
+Outbox: TypeAlias = list[tuple[Session, bytes]]
+"""Frames, each with the session that it goes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +172,9 @@ class Chat:
         if (recipient.kept or not recipient.session) and self.full(recipient):
             return [(session, NO_MORE_KEPT)]
         octets = encode_data(Command.SEND, frame.data)
-        self.accepted += 1
-        message = Message(self.accepted, recipient, octets)
+        message = Message(octets)
+        message.recipient = recipient
+        message.number = self.accepted = self.accepted + 1
         if recipient.session:
             return [(recipient.session, message), (session, octets)]
         self.keep([message])
@@ -210,9 +208,9 @@ class Chat:
             if self.accounts.get(account.name) is not account:
                 continue
             account.kept.append(message)
-            account.kept_octets += len(message.octets)
+            account.kept_octets += len(message)
             self.kept += 1
-            self.kept_octets += len(message.octets)
+            self.kept_octets += len(message)
 
     def release(self, account: Account) -> list[Message]:
         """Keep no more messages for an account and return them, oldest first."""

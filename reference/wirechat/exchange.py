@@ -1,0 +1,197 @@
+"""What connections have to do with each other: requests carried out, frames passed on.
+
+Each connection has a thread that receives, carries out all the frames of one receive
+under the lock, and sends what comes of them, each destination's frames at once. A send
+under the lock never blocks: what a socket doesn't take waits in its connection's queue,
+and a second thread sends it as the socket drains, for as long as something waits.
+"""
+
+import select
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from time import monotonic
+
+from wirechat.codec import MAX_DATA, Decoder, Frame, Malformed
+from wirechat.connection import Connection
+from wirechat.rules import Chat, Session
+
+MAX_QUEUE = 4 * MAX_DATA
+"""Octets that may wait for one connection: four of the largest frames, or some 28,000
+messages of 100 octets (SND-14 asks for 1,000)."""
+LINGER = 60.0
+"""Seconds for which a connection that ends waits for a client that takes nothing."""
+DISCARDED = 1024 * 1024
+"""Octets that are taken from a client before its connection is closed: sixteen times
+those that FRM-13 allows to be on the way."""
+
+
+class Exchange:
+    """A chat, and the connections on which it is held.
+
+    Args:
+        chat: What carries out the requests.
+        decoder: What makes the decoder of each connection.
+        max_queue: Octets from which on no more is put behind those that wait for one
+            connection: a message has it cut off, its own requests are put off.
+        header_seconds: How long a header may take once it has begun, or 0 for ever.
+    """
+
+    def __init__(
+        self,
+        chat: Chat | None = None,
+        decoder: Callable[[], Decoder] = Decoder,
+        max_queue: int = MAX_QUEUE,
+        header_seconds: float = 0,
+    ) -> None:
+        self.chat = chat or Chat()
+        self.decoder = decoder
+        self.max_queue = max_queue
+        self.header_seconds = header_seconds
+        self.connections: dict[Session, Connection] = {}
+        # It guards the chat, the connections' queues, and the table of them, so that
+        # frames leave in the order in which they were made. Nothing under it blocks.
+        # Outside of it single attributes are read, and what is done on the strength of
+        # that looks again under the lock: no use is made of an interpreter's own lock.
+        self.lock = threading.Lock()
+        self.gone = threading.Condition(self.lock)
+
+    def serve(self, connection: Connection) -> None:
+        """Serve one connection of the table from its beginning to its end."""
+        try:
+            self.converse(connection, self.decoder())
+        finally:
+            self.end(connection)
+
+    def converse(self, connection: Connection, decoder: Decoder) -> None:
+        """Receive and carry out requests until there can be no more of them."""
+        while not (decoder.broken or connection.cut_off):
+            if not self.in_time(connection, decoder):
+                return
+            octets = connection.receive()
+            if not octets:
+                return
+            items = iter(decoder.feed(octets))
+            while self.carry_out(connection, items):
+                pass
+
+    def in_time(self, connection: Connection, decoder: Decoder) -> bool:
+        """Wait for a header that has begun, and tell the client if it takes too long.
+
+        Only where that was asked for: it costs a call for each receive.
+        """
+        begun = decoder.header_begun
+        if not self.header_seconds or begun is None:
+            return True
+        if begun != connection.header_begun:
+            connection.header_begun = begun
+            connection.header_until = monotonic() + self.header_seconds
+        left = connection.header_until - monotonic()
+        if connection.wait(select.POLLIN, max(left, 0)):
+            return True
+        reason = f"header not whole after {self.header_seconds:g} seconds"
+        late = Malformed("LIM-4", reason, begun, fatal=True)
+        self.carry_out(connection, iter([late]))
+        return False
+
+    def carry_out(
+        self, connection: Connection, items: Iterator[Frame | Malformed]
+    ) -> bool:
+        """Carry out requests in order, and send what comes of them.
+
+        A client that does not read its replies gets no more of them: its requests
+        wait, first here and then in the kernel.
+
+        Returns:
+            Whether requests may be left, since there was much to send already.
+        """
+        self.drain(connection, self.max_queue)
+        outbox: defaultdict[Session, list[bytes]] = defaultdict(list)
+        room = self.max_queue
+        with self.lock:
+            for item in items:
+                for session, frame in self.chat.receive(connection.session, item):
+                    outbox[session].append(frame)
+                    room -= len(frame)
+                if room < 0:
+                    break
+            for session, frames in outbox.items():
+                self.send(session, frames, live=session is not connection.session)
+        return room < 0
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        """Send frames, or see to it that they are sent; called under the lock."""
+        connection = self.connections[session]
+        behind = connection.live >= self.max_queue
+        connection.put(frames, live)
+        self.settle(connection)
+        if live and behind:
+            self.cut_off(connection)
+        elif connection.queued and not connection.writer:
+            connection.writer = start(self.write, connection)
+            if not connection.writer:
+                self.cut_off(connection)
+
+    def settle(self, connection: Connection) -> None:
+        """Keep what a broken connection's client will not get (SND-12)."""
+        if connection.broken:
+            self.chat.keep(connection.take_unsent())
+
+    def cut_off(self, connection: Connection) -> None:
+        """Part with a client that does not read, keep what it missed (SND-14)."""
+        connection.broken = connection.cut_off = True
+        self.settle(connection)
+        self.chat.leave(connection.session)
+        connection.hang_up(socket.SHUT_RDWR)
+
+    def drain(
+        self, connection: Connection, most: int, seconds: float | None = None
+    ) -> None:
+        """Send until no more than so many octets wait.
+
+        A client that takes none for so many seconds is cut off.
+        """
+        while connection.queued > most:
+            in_time = connection.wait(select.POLLOUT, seconds)
+            with self.lock:
+                connection.flush()
+                self.settle(connection)
+                if not in_time:
+                    self.cut_off(connection)
+
+    def write(self, connection: Connection) -> None:
+        """Send what waits for one connection, as long as something does."""
+        while True:
+            self.drain(connection, 0)
+            with self.lock:
+                if not connection.queued:
+                    connection.writer = None
+                    return
+
+    def end(self, connection: Connection) -> None:
+        """End the session, let the client read what waits for it, close (FRM-9)."""
+        with self.lock:
+            self.chat.leave(connection.session)
+        self.drain(connection, 0, LINGER)
+        connection.hang_up(socket.SHUT_WR)
+        connection.discard(DISCARDED, LINGER)
+        writer = connection.writer
+        if writer:
+            writer.join()
+        connection.close()
+        with self.lock:
+            del self.connections[connection.session]
+            self.gone.notify_all()
+
+
+def start(
+    target: Callable[[Connection], None], connection: Connection
+) -> threading.Thread | None:
+    """Start a thread and return it, or nothing where the system has no more."""
+    thread = threading.Thread(target=target, args=(connection,), daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
