@@ -1,0 +1,1 @@
+"""The cases that are more than a transcript can hold."""

@@ -1,0 +1,121 @@
+"""Accounts: what a server may choose, and requests that race."""
+
+import pytest
+
+from wirechat_conformance import frames
+from wirechat_conformance.conversation import NO_NAMES, SUCCESS
+from wirechat_conformance.judge import is_error
+from wirechat_conformance.run import Run
+from wirechat_conformance.script import Script
+
+ROUNDS = 12
+"""Rounds of each race: enough for a gap of a millisecond to be hit for sure."""
+RACERS = 8
+"""Connections that race."""
+
+ODD = {
+    "a-space": b"a b",
+    "a-dash": b"a-b",
+    "a-dot": b"a.b",
+    "an-underscore": b"a_b",
+    "a-slash": b"a/b",
+    "a-quote": b"a'b",
+    "a-double-quote": b'a"b',
+    "a-backslash": b"a\\b",
+    "a-bar": b"a|b",
+    "33-characters": b"x" * 26,
+    "65536-characters": b"x" * 65529,
+}
+"""What usernames may end in besides letters and digits."""
+
+
+@pytest.mark.rules("ACC-4")
+@pytest.mark.parametrize("kind", ODD)
+def test_other_username(run: Run, kind: str) -> None:
+    """A username of another kind is taken as it is, or gets an error reply."""
+    with Script(run, "ACC-4") as script:
+        script.open("A")
+        name = run.names.fresh() + ODD[kind]
+        script.send("A", frames.CREATE, name)
+        reply = script.any("A")
+        taken = reply == SUCCESS
+        run.chose(f"username with {kind}", "taken" if taken else "refused")
+        if not taken and (reply is None or not is_error(reply)):
+            script.fail("an empty RESPONSE, or an error reply", reply)
+        script.send("A", frames.LIST, name[:-1] + b"*")
+        script.listed("A", *[name] * taken)
+        if taken:
+            script.send("A", frames.SEND, name, name, b"hi")
+            script.receive("A", frames.SEND, name, name, b"hi")
+            script.receive("A", frames.SEND, name, name, b"hi")
+            script.delete("A")
+
+
+WORDS = ["constructor", "toString", "valueOf", "hasOwnProperty", "null", "undefined"]
+WORDS += ["true", "None", "nil", "NaN", "0", "admin", "root", "server", "all", "self"]
+"""Usernames that mean something elsewhere: in languages, to their hash tables."""
+
+
+@pytest.mark.rules("ACC-4", "ACC-9", "SND-6")
+@pytest.mark.parametrize("word", WORDS)
+def test_word_as_username(run: Run, word: str) -> None:
+    """A word that means something elsewhere is a username like any other."""
+    name = word.encode()
+    with Script(run, "ACC-4") as script:
+        sender = script.account("A")
+        script.send("A", frames.LIST, name)
+        if script.any("A") != NO_NAMES:
+            pytest.skip(f"somebody has the username {word!r}")
+        script.open("B")
+        script.send("B", frames.LOGIN, name)
+        script.error("B", "ACC-9")
+        script.send("A", frames.SEND, sender, name, b"hi")
+        script.error("A", "SND-6")
+        script.send("B", frames.CREATE, name)
+        script.receive("B", frames.RESPONSE)
+        script.send("A", frames.SEND, sender, name, b"hi")
+        script.receive("A", frames.SEND, sender, name, b"hi")
+        script.receive("B", frames.SEND, sender, name, b"hi")
+        script.send("B", frames.LIST, name)
+        script.listed("B", name)
+        script.delete("B")
+
+
+@pytest.mark.rules("ACC-17")
+def test_create_race(run: Run) -> None:
+    """Of several CREATEs of one username at the same time exactly one succeeds."""
+    racers = [f"R{number}" for number in range(RACERS)]
+    for _ in range(ROUNDS):
+        with Script(run, "ACC-17") as script:
+            script.open(*racers)
+            race(script, racers, frames.CREATE, run.names.fresh())
+
+
+@pytest.mark.rules("ACC-17")
+def test_login_race(run: Run) -> None:
+    """Of several LOGINs to one account at the same time exactly one succeeds."""
+    racers = [f"R{number}" for number in range(RACERS)]
+    for _ in range(ROUNDS):
+        with Script(run, "ACC-17") as script:
+            name = script.account("A")
+            script.leave("A")
+            script.open(*racers)
+            race(script, racers, frames.LOGIN, name)
+
+
+def race(script: Script, racers: list[str], command: int, name: bytes) -> None:
+    """See that one of these requests succeeds, and that the others are refused."""
+    for racer in racers:
+        script.send(racer, command, name)
+    replies = {racer: script.any(racer) for racer in racers}
+    for reply in replies.values():
+        if reply != SUCCESS and (reply is None or not is_error(reply)):
+            script.fail("an empty RESPONSE, or an error reply", reply)
+    winners = [racer for racer, reply in replies.items() if reply == SUCCESS]
+    if len(winners) != 1:
+        script.fail("one of them to succeed", f"{len(winners)} did")
+    script.fence(*racers)
+    script.send(winners[0], frames.SEND, name, name, b"hi")
+    script.receive(winners[0], frames.SEND, name, name, b"hi")
+    script.receive(winners[0], frames.SEND, name, name, b"hi")
+    script.delete(winners[0])

@@ -1,0 +1,192 @@
+"""Frames and the stream: sweeps over all values, cuts everywhere, many at once."""
+
+import pytest
+
+from wirechat_conformance import frames, steps
+from wirechat_conformance.judge import is_error
+from wirechat_conformance.run import Run
+from wirechat_conformance.script import Script, messages_of
+
+BATCH = 48
+"""Connections used at a time: fewer than the hundred that a server has to serve."""
+
+
+def sweep(run: Run, rule: str, damaged: list[bytes]) -> None:
+    """See that each of these frames is rejected, many connections at a time.
+
+    Beside them goes their twin, a LIST that must be answered.
+    """
+    connections = [f"C{number}" for number in range(BATCH)]
+    with Script(run, rule) as script:
+        script.open("Twin")
+        for start in range(0, len(damaged), BATCH):
+            batch = dict(zip(connections, damaged[start:], strict=False))
+            for connection, octets in batch.items():
+                if not script.serves(connection):
+                    script.open(connection)
+                script.octets(connection, octets)
+            script.send("Twin", frames.LIST, run.unused)
+            script.receive("Twin", frames.LISTRESPONSE)
+            for connection in batch:
+                script.rejected(connection)
+
+
+@pytest.mark.rules("FRM-2")
+def test_every_wrong_version(run: Run) -> None:
+    """Each version but 0 is rejected."""
+    data = run.unused
+    versions = range(1, 256)
+    wrong = [frames.header(frames.LIST, len(data), v) + data for v in versions]
+    sweep(run, "FRM-2", wrong)
+
+
+@pytest.mark.rules("FRM-5")
+def test_every_unknown_command(run: Run) -> None:
+    """Each command code that no client sends is rejected."""
+    commands = range(frames.RESPONSE, 256)
+    sweep(run, "FRM-5", [frames.frame(command, run.unused) for command in commands])
+
+
+@pytest.mark.rules("FRM-5")
+def test_every_unknown_command_without_data(run: Run) -> None:
+    """Each command code that no client sends is rejected without data, too."""
+    commands = range(frames.RESPONSE, 256)
+    sweep(run, "FRM-5", [frames.frame(command) for command in commands])
+
+
+@pytest.mark.rules("DAT-2")
+def test_every_octet_above_ascii(run: Run) -> None:
+    """Each octet above 0x7F is rejected in a filter."""
+    octets = range(0x80, 0x100)
+    wrong = [frames.frame(frames.LIST, run.unused + bytes([octet])) for octet in octets]
+    sweep(run, "DAT-2", wrong)
+
+
+@pytest.mark.rules("FRM-3")
+def test_every_cut(run: Run) -> None:
+    """A frame is cut at each place; between the halves another connection is served."""
+    with Script(run, "FRM-3") as script:
+        name = script.account("A")
+        script.open("B")
+        fields = name, name, b"hi"
+        octets = frames.frame(frames.SEND, *fields)
+        for cut in range(1, len(octets)):
+            script.octets("A", octets[:cut])
+            script.fence("B")
+            script.octets("A", octets[cut:])
+            script.receive("A", frames.SEND, *fields)
+            script.receive("A", frames.SEND, *fields)
+
+
+@pytest.mark.rules("FRM-3")
+def test_cuts_between_two_frames(run: Run) -> None:
+    """Two frames are sent, cut in the second one or between them."""
+    with Script(run, "FRM-3") as script:
+        name = script.account("A")
+        script.open("B")
+        fields = name, name, b"hi"
+        octets = frames.frame(frames.SEND, *fields)
+        for cut in (0, 1, 2, 20, 41, 42, 43, len(octets) - 1):
+            script.octets("A", octets + octets[:cut])
+            script.receive("A", frames.SEND, *fields)
+            script.receive("A", frames.SEND, *fields)
+            script.fence("B")
+            script.octets("A", octets[cut:])
+            script.receive("A", frames.SEND, *fields)
+            script.receive("A", frames.SEND, *fields)
+
+
+@pytest.mark.rules("FRM-4", "LIM-3", "SND-11", "SND-12", "DLV-1")
+def test_a_thousand_messages_ahead_of_their_echoes(run: Run) -> None:
+    """A thousand messages are sent without waiting, kept, and delivered."""
+    with Script(run, "FRM-4") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        script.leave("B")
+        messages = [b"%04d" % number + b"m" * 56 for number in range(1000)]
+        sent = [frames.frame(frames.SEND, sender, recipient, m) for m in messages]
+        script.octets("A", b"".join(sent))
+        for message in messages:
+            if not script.peek("A", frames.SEND):
+                script.rules = ("LIM-3",)
+            script.receive("A", frames.SEND, sender, recipient, message)
+        script.open("C")
+        script.login("C", recipient)
+        script.send("C", frames.DELIVER)
+        script.send("C", frames.LIST, run.unused)
+        kept, _ = messages_of(script, "C")
+        if len(kept) < len(messages):
+            script.rules = "LIM-3", "SND-12"
+            script.fail("a thousand kept messages", f"{len(kept)} of them")
+        if kept != messages:
+            script.rules = "DLV-1", "SND-11"
+            script.fail("the messages as they were sent, oldest first", "others")
+
+
+@pytest.mark.rules("FRM-4")
+def test_a_thousand_requests_of_a_hundred_octets(run: Run) -> None:
+    """A thousand filters of 100 octets go out at once; each tenth names somebody."""
+    with Script(run, "FRM-4") as script:
+        name = script.account("A")
+        somebody, nobody = name.ljust(100, b"*"), name.ljust(100, b"n")
+        filters = [nobody if number % 10 else somebody for number in range(1000)]
+        requests = [frames.frame(frames.LIST, pattern) for pattern in filters]
+        script.octets("A", b"".join(requests))
+        for pattern in filters:
+            found = [name] if pattern == somebody else []
+            script.receive("A", frames.LISTRESPONSE, *found)
+
+
+@pytest.mark.rules("FRM-9", "FRM-4")
+def test_half_close_behind_a_thousand_requests(run: Run) -> None:
+    """A thousand requests, and the end behind them: all are answered, then it ends."""
+    with Script(run, "FRM-9") as script:
+        name = script.account("A")
+        request = frames.frame(frames.LIST, name)
+        script.octets("A", request * 1000)
+        script.perform(steps.HalfClose("A"))
+        for _ in range(1000):
+            script.receive("A", frames.LISTRESPONSE, name)
+        script.perform(steps.End("A", rules=script.rules))
+
+
+@pytest.mark.rules("FRM-7", "FRM-10")
+def test_many_announcements(run: Run) -> None:
+    """Lengths of all sizes are announced on many connections, and others are served."""
+    with Script(run, "FRM-7", "FRM-10") as script:
+        name = script.account("A")
+        lengths = [2**16, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63, 2**320 - 1]
+        for at, length in enumerate(lengths * 4):
+            script.open(f"L{at}")
+            announced = frames.header(frames.SEND, length) + name
+            script.octets(f"L{at}", announced)
+            script.send("A", frames.SEND, name, name, b"hi")
+            script.receive("A", frames.SEND, name, name, b"hi")
+            script.receive("A", frames.SEND, name, name, b"hi")
+        for at in range(len(lengths * 4)):
+            script.perform(steps.Reset(f"L{at}"))
+
+
+@pytest.mark.rules("FRM-13")
+@pytest.mark.parametrize("damage", ["version", "length"])
+def test_reply_can_be_read_before_a_reset(run: Run, damage: str) -> None:
+    """The reply that comes before the end of a connection is not lost to a reset.
+
+    Behind the frame go octets that the server has no reason to read.
+    """
+    header = {
+        "version": frames.header(frames.LIST, 0, version=1),
+        "length": frames.header(frames.LIST, 2**320 - 1),
+    }[damage]
+    with Script(run, "FRM-13") as script:
+        script.open("A")
+        script.octets("A", header + b"x" * 60_000)
+        peer = script.connections["A"].peer
+        peer.was_reset(run.patience.bound)
+        run.check_witness()  # by now a reset behind the end has come, too
+        reset = peer.was_reset(0)
+        reply = script.any("A")
+        script.connections["A"].ended = True
+        if reply is None or not is_error(reply):
+            pytest.skip("the server closes the connection without a reply")
+        if reset:
+            script.fail("an end that leaves the reply to be read", "a reset")

@@ -1,0 +1,83 @@
+"""Listing: what a filter may mean, and what it may cost."""
+
+import time
+from contextlib import suppress
+
+import pytest
+
+from wirechat_conformance import frames
+from wirechat_conformance.conversation import Failure
+from wirechat_conformance.run import Run
+from wirechat_conformance.script import Script
+
+NAMES = 40
+"""Accounts whose names nearly match a hostile filter."""
+RECOVERY = 5
+"""Time-outs that a server is given to come to the end of a filter."""
+
+
+@pytest.mark.rules("LST-5", "LST-2")
+@pytest.mark.parametrize(
+    ("wildcard", "shell"),
+    [(b"?", {b"a", b"b", b"d"}), (b"[ab]", {b"a", b"b"}), (b"[a-c]", {b"a", b"b"})],
+    ids=["question-mark", "set", "range"],
+)
+def test_shell_wildcard(run: Run, wildcard: bytes, shell: set[bytes]) -> None:
+    """What shells have besides the asterisk means that, or itself."""
+    with Script(run, "LST-2") as script:
+        stem = script.account("A")
+        for end in (b"a", b"b", b"d", b"ab"):
+            script.open(end.decode())
+            script.create(end.decode(), stem + end)
+        script.send("A", frames.LIST, stem + wildcard)
+        reply = script.any("A")
+        if reply is None or reply.command != frames.LISTRESPONSE:
+            script.fail("a LISTRESPONSE", reply)
+        if reply.fields and set(reply.fields) != {stem + end for end in shell}:
+            script.fail("nobody, or those that a shell would match", reply)
+        meant = "as in shells" if reply.fields else "literal"
+        run.chose(f"filter {wildcard.decode()}", meant)
+
+
+@pytest.mark.rules("LST-6")
+def test_filters_that_backtrack(run: Run) -> None:
+    """A filter of many asterisks that nearly match is answered like any other.
+
+    It grows, so that a server for which each asterisk doubles the work shows it early
+    and is not kept busy for minutes.
+    """
+    with Script(run, "LST-6") as script:
+        names = [run.names.fresh() + b"a" * 25 for _ in range(NAMES)]
+        for name in names:
+            script.open(name.decode())
+            script.create(name.decode(), name)
+        first, *_ = connections = [name.decode() for name in names]
+        for asterisks in range(2, 26, 2):
+            pattern = run.names.prefix + b"*a" * asterisks + b"*b"
+            script.send(first, frames.LIST, pattern)
+            try:
+                script.listed(first)
+            except Failure:
+                recover(script, connections[1])
+                raise
+
+
+def recover(script: Script, connection: str) -> None:
+    """Wait until the server has done with a filter and serves others again."""
+    until = time.monotonic() + RECOVERY * script.run.patience.seconds
+    while time.monotonic() < until:
+        with suppress(Failure):
+            script.fence(connection)
+            return
+
+
+@pytest.mark.rules("LST-6")
+def test_filters_of_asterisks(run: Run) -> None:
+    """Asterisks in a row cost no more than one."""
+    with Script(run, "LST-6") as script:
+        name = script.account("A")
+        for count in (10, 20, 40, 80, 160, 1000):
+            script.send("A", frames.LIST, name + b"*" * count + b"b")
+            script.listed("A")
+            script.send("A", frames.LIST, name + b"*" * count)
+            script.listed("A", name)

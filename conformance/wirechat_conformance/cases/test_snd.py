@@ -1,0 +1,163 @@
+"""Sending: what a server may choose, order under load, and who does not read."""
+
+import pytest
+
+from wirechat_conformance import frames
+from wirechat_conformance.run import Run
+from wirechat_conformance.script import Script, messages_of
+
+
+@pytest.mark.rules("SND-10")
+@pytest.mark.parametrize(
+    "message",
+    [b"one|||two", b"|||", b"one||||||", b"a|||b|||c|||d"],
+    ids=["four", "four-empty", "five", "six"],
+)
+def test_more_than_three_fields(run: Run, message: bytes) -> None:
+    """SEND with more than three fields is rejected, or delivered as it came."""
+    with Script(run, "SND-10") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        script.send("A", frames.SEND, sender, recipient, message)
+        if script.peek("A", frames.SEND):
+            run.chose("SEND of more than three fields", "delivered")
+            script.receive("A", frames.SEND, sender, recipient, message)
+            script.receive("B", frames.SEND, sender, recipient, message)
+        else:
+            run.chose("SEND of more than three fields", "rejected")
+            script.rejected("A")
+        script.fence("B")
+
+
+@pytest.mark.rules("SND-13")
+def test_ahead_of_whatever_is_asked_then(run: Run) -> None:
+    """Once there is the echo, the message is ahead of the reply to a later request."""
+    with Script(run, "SND-13") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        for number in range(150):
+            message = b"%d" % number
+            script.send("A", frames.SEND, sender, recipient, message)
+            script.receive("A", frames.SEND, sender, recipient, message)
+            script.send("B", frames.LIST, run.unused)
+            script.receive("B", frames.SEND, sender, recipient, message)
+            script.receive("B", frames.LISTRESPONSE)
+
+
+@pytest.mark.rules("SND-11", "SND-12")
+def test_long_conversation(run: Run) -> None:
+    """Three accounts write to one another at once, messages of all lengths.
+
+    What is unread stays under what a server has to hold for anybody (SND-14).
+    """
+    with Script(run, "SND-11", "SND-12") as script:
+        names = {connection: script.account(connection) for connection in "ABC"}
+        for start in range(0, 120, 6):
+            sent: dict[bytes, list[Message]] = {name: [] for name in names.values()}
+            for number in range(start, start + 6):
+                text = b"%d " % number + b"x" * (number * number % 7001)
+                for connection, other in ("AB", "BC", "CA"):
+                    message = names[connection], names[other], text
+                    script.send(connection, frames.SEND, *message)
+                    sent[names[connection]].append(message)
+            for connection, sender in ("AC", "BA", "CB"):
+                both = [names[connection], names[sender]]
+                frames_of(script, connection, 12, sent, both)
+
+
+Message = tuple[bytes, bytes, bytes]
+
+
+def frames_of(
+    script: Script,
+    connection: str,
+    count: int,
+    sent: dict[bytes, list[Message]],
+    senders: list[bytes],
+) -> None:
+    """See that so many SEND frames come: those of each sender, in their order."""
+    expected = {sender: iter(sent[sender]) for sender in senders}
+    for _ in range(count):
+        frame = script.any(connection)
+        fields = tuple(frame.fields) if frame else ()
+        following = expected.get(fields[0]) if fields else None
+        if following is None or fields != next(following, None):
+            script.fail("the next message of one of its senders", frame)
+
+
+@pytest.mark.rules("SND-14", "SND-12")
+def test_a_thousand_unread_messages(run: Run) -> None:
+    """A recipient may leave a thousand messages of 100 octets unread, and miss none."""
+    with Script(run, "SND-14", "SND-12") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        texts = [b"%04d" % number + b"m" * 76 for number in range(1000)]
+        for start in range(0, 1000, 500):
+            batch = texts[start : start + 500]
+            octets = [frames.frame(frames.SEND, sender, recipient, t) for t in batch]
+            script.octets("A", b"".join(octets))
+            for text in batch:
+                script.receive("A", frames.SEND, sender, recipient, text)
+        for text in texts:
+            script.receive("B", frames.SEND, sender, recipient, text)
+
+
+@pytest.mark.rules("SND-14", "SND-12")
+def test_recipient_that_does_not_read(run: Run) -> None:
+    """Whoever sends to a recipient that does not read is answered as ever.
+
+    More is sent than the kernels hold. What was accepted comes once and in order: live
+    up to where the server cut the recipient off, if it did, and kept from there on.
+    """
+    with Script(run, "SND-14") as script:
+        sender = script.account("A")
+        recipient = run.names.fresh()
+        script.open_deaf("B")
+        script.create("B", recipient)
+        script.open("C")
+        accepted = []
+        for start in range(0, 136, 8):
+            texts = [b"%04d" % n + b"m" * 64_000 for n in range(start, start + 8)]
+            for text in texts:
+                script.send("A", frames.SEND, sender, recipient, text)
+            for text in texts:
+                if script.peek("A", frames.SEND):
+                    script.receive("A", frames.SEND, sender, recipient, text)
+                    accepted.append(text)
+                else:
+                    script.error("A")
+            script.fence("C")
+        script.rules = ("SND-12",)
+        script.send("B", frames.LIST, run.unused)
+        live, connected = messages_of(script, "B")
+        if not connected:
+            script.open("D")
+            script.login("D", recipient)
+        reader = "B" if connected else "D"
+        script.send(reader, frames.DELIVER)
+        script.send(reader, frames.LIST, run.unused)
+        kept, _ = messages_of(script, reader)
+        got = live + kept
+        lost = [text for text in accepted if text not in got]
+        if sorted(got) != sorted(set(got)):
+            script.fail("every message once", "some came twice")
+        if live != sorted(live) or kept != sorted(kept):
+            script.fail("the messages in their order", "another order")
+        if lost and connected:
+            script.fail("every message", f"{len(lost)} of {len(accepted)} were lost")
+        how = "cut off" if not connected else "kept for" if kept else "waited for"
+        refused = ", then its senders are refused" * (len(accepted) < 136)
+        run.chose("recipient that does not read", how + refused)
+
+
+@pytest.mark.rules("SND-14")
+def test_sender_that_does_not_read(run: Run) -> None:
+    """Others are served while somebody sends, and reads neither echo nor message."""
+    with Script(run, "SND-14") as script:
+        name = run.names.fresh()
+        script.open_deaf("A")
+        script.create("A", name)
+        other = script.account("B")
+        flood = frames.frame(frames.SEND, name, name, b"m" * 32_000) * 8
+        for _ in range(40):
+            script.flood("A", flood)
+            script.send("B", frames.SEND, other, other, b"hi")
+            script.receive("B", frames.SEND, other, other, b"hi")
+            script.receive("B", frames.SEND, other, other, b"hi")

@@ -1,0 +1,427 @@
+"""A conversation with the server under test: steps are taken, and judged at once."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
+
+from wirechat_conformance import frames, judge, steps
+from wirechat_conformance.frames import BadFrameError, Received
+from wirechat_conformance.judge import MismatchError
+from wirechat_conformance.peer import Patience, Peer, SilenceError
+from wirechat_conformance.text import render
+from wirechat_conformance.transcript import write_step
+
+NO_NAMES = Received(frames.LISTRESPONSE, b"")
+SUCCESS = Received(frames.RESPONSE, b"")
+_IMPLIED: Mapping[int | None, str] = {
+    None: "FRM-1",
+    frames.CREATE: "ACC-1",
+    frames.LIST: "LST-1",
+    frames.SEND: "SND-2",
+    frames.DELIVER: "DLV-2",
+    frames.DELETE: "ACC-14",
+    frames.LOGIN: "ACC-8",
+    frames.RESPONSE: "FRM-5",
+    frames.LISTRESPONSE: "FRM-5",
+}
+SHOWN = 14
+"""Lines of a conversation that a failure shows, the last ones."""
+GRACE = 0.002
+"""Seconds between the end of a connection and the next step. The session has ended by
+then (FRM-9), but a server may well close a moment before it takes note of that, and
+from outside there is no way to see it."""
+WIDTH = 200
+"""Characters of a step that a failure shows."""
+
+
+class Failure(AssertionError):
+    """Something expected did not come true.
+
+    Args:
+        rules: Those that it breaks.
+        expected: What should have come.
+        got: What came.
+        detail: More about the difference.
+        log: The conversation so far, a line each.
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[str],
+        expected: str,
+        got: str,
+        detail: str = "",
+        log: Iterable[str] = (),
+    ) -> None:
+        super().__init__(f"expected {expected}; got {got}")
+        self.rules = tuple(dict.fromkeys(rules))
+        self.expected = expected
+        self.got = got
+        self.detail = detail
+        self.log = tuple(log)
+        self.taken = 0
+        """How many steps of the conversation were taken."""
+
+    def joined_by(self, others: Iterable["Failure"]) -> "Failure":
+        """Return this failure with what was seen broken besides."""
+        for other in others:
+            self.rules = tuple(dict.fromkeys([*self.rules, *other.rules]))
+            self.detail = f"{self.detail}; besides, {other}".removeprefix("; ")
+        return self
+
+
+class EndedError(MismatchError):
+    """The end of the connection is not what was expected."""
+
+
+class Stage(Protocol):
+    """What a conversation asks of the run that it is part of."""
+
+    patience: Patience
+    unused: bytes
+    """A username that no account ever has."""
+
+    def connect(self, receive_buffer: int | None = None) -> Peer:
+        """Return a new connection."""
+
+    def chose(self, choice: str, value: str) -> None:
+        """Take note of what the server made of a free choice."""
+
+    def broken_fence(self, session: bool) -> tuple[str, ...]:
+        """Return the rules that keep fences from working, with a session or not."""
+
+
+@dataclass
+class Connection:
+    """One connection of a conversation, and what is known about it."""
+
+    name: str
+    peer: Peer
+    held: bytes = b""
+    """What is still to be sent, together with what follows."""
+    request: int | None = None
+    """The command of the last request."""
+    asked: list[bytes] = field(default_factory=list)
+    """The usernames for which a session was asked, and no answer seen."""
+    session: bytes | None = None
+    """The username of the session."""
+    blame: tuple[str, ...] = ()
+    """The rules that the last step named: a fence behind it stands for them too."""
+    optional: Received | None = None
+    """What may come before that which must come next."""
+    rejected: tuple[str, ...] = ()
+    """The rules by which the last frame was rejected: an end may follow."""
+    sending: bool = True
+    """We have closed nothing."""
+    ended: bool = False
+    """The server has closed it."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether requests are answered on it."""
+        return self.sending and not self.ended
+
+
+class Conversation:
+    """Steps on named connections, each judged when it is taken.
+
+    Args:
+        stage: The run that it is part of.
+        names: The values of the usernames.
+        cut: Cuts what is sent at once into segments.
+        together: Hold what is sent back until something is expected.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        names: Mapping[str, bytes],
+        cut: Callable[[bytes], Iterable[bytes]] = lambda octets: [octets],
+        *,
+        together: bool = False,
+    ) -> None:
+        self.names = names
+        self.steps: list[steps.Step] = []
+        """What was done and expected so far."""
+        self.connections: dict[str, Connection] = {}
+        self._stage = stage
+        self._cut = cut
+        self._together = together
+        self._log: list[tuple[str, steps.Step | Received | str]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """See that nothing else has come, and leave."""
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self.close()
+
+    def perform(self, step: steps.Step) -> None:
+        """Take one step.
+
+        Raises:
+            Failure: It did not come true.
+            OSError: The server takes no connection.
+        """
+        self.steps.append(step)
+        if isinstance(step, steps.Open):
+            self._open(step)
+            return
+        connection = self.connections[step.connection]
+        if step.if_open and connection.ended:
+            return
+        self._flush_others(connection)
+        connection.blame = step.rules or connection.blame
+        may_end = step.if_open and connection.rejected
+        try:
+            _ACTIONS[type(step)](self, connection, step)
+        except MismatchError as mismatch:
+            if not (may_end and isinstance(mismatch, EndedError)):
+                raise self._failure(connection, step, mismatch) from None
+
+    def _open(self, step: steps.Open) -> None:
+        self._flush_others(None)
+        self._log.append((step.connection, step))
+        peer = self._stage.connect()
+        self.connections[step.connection] = Connection(step.connection, peer)
+
+    def finish(self) -> None:
+        """See that nothing else has come on any connection that is in use.
+
+        Raises:
+            Failure: Something has.
+        """
+        for name, connection in self.connections.items():
+            if connection.usable:
+                self.perform(steps.Fence(name, if_open=True))
+
+    def close(self) -> None:
+        """Leave: delete the accounts that are logged in, close all connections."""
+        for connection in self.connections.values():
+            if connection.session and connection.usable:
+                with suppress(SilenceError):
+                    connection.peer.send([frames.frame(frames.DELETE)])
+            connection.peer.close()
+
+    def shown(self) -> list[str]:
+        """Return what was said so far, a line each, the last lines only."""
+        lines = [self._line(name, entry) for name, entry in self._log[-SHOWN:]]
+        earlier = len(self._log) - len(lines)
+        return [f"… {earlier} earlier", *lines] if earlier else lines
+
+    def _line(self, name: str, entry: steps.Step | Received | str) -> str:
+        if isinstance(entry, Received):
+            return f"{name} < {judge.describe(entry)}"
+        if isinstance(entry, str):
+            return f"{name} {entry}"
+        line = self._bound(write_step(entry, self.names))
+        return line if len(line) <= WIDTH else f"{line[:WIDTH]}…"
+
+    def _note(self, connection: Connection, entry: steps.Step | Received | str) -> None:
+        self._log.append((connection.name, entry))
+
+    def _failure(
+        self, connection: Connection, step: steps.Step, mismatch: MismatchError
+    ) -> Failure:
+        rules = step.rules
+        if isinstance(step, steps.Fence):
+            # Where a fence is never answered as it should be, that is the fault.
+            rules = self._stage.broken_fence(connection.session is not None)
+            rules = rules or step.rules or connection.blame
+        failure = Failure(
+            (*mismatch.rules, *(rules or [implied(step, connection)])),
+            self._bound(write_step(step, self.names)),
+            mismatch.got,
+            mismatch.detail,
+            self.shown(),
+        )
+        failure.taken = len(self.steps)
+        return failure
+
+    def _bound(self, line: str) -> str:
+        """Return a line with the usernames that this run has for those written."""
+        for variable, value in self.names.items():
+            line = line.replace(f"\\{{{variable}}}", value.decode())
+        return line
+
+    def next(self, connection: Connection) -> Received | None:
+        """Return the next frame, None at the end, past one that may come before."""
+        frame = self._any(connection)
+        optional, connection.optional = connection.optional, None
+        if optional is not None:
+            self._stage.chose("DELETE", "answered" if frame == optional else "silent")
+            if frame == optional:
+                frame = self._any(connection)
+        self._settle(connection, "error reply" + " and close" * (frame is None))
+        return frame
+
+    def _any(self, connection: Connection) -> Received | None:
+        self._flush(connection)
+        try:
+            frame = connection.peer.receive()
+        except SilenceError as silence:
+            partial = connection.peer.buffer[:WIDTH].hex(" ")
+            detail = f"incomplete: {partial}" if partial else ""
+            self._note(connection, f"… {silence}")
+            raise MismatchError(str(silence), detail) from None
+        except BadFrameError as bad:
+            connection.ended = bool(connection.peer.closed)
+            self._note(connection, f"< octets {bad.octets[:WIDTH].hex(' ')}")
+            raise MismatchError("no frame", str(bad), bad.rule) from None
+        self._note(connection, connection.peer.closed if frame is None else frame)
+        connection.ended = frame is None
+        return frame
+
+    def _frame(self, connection: Connection) -> Received:
+        """Return the next frame, where the end would be wrong."""
+        frame = self.next(connection)
+        if frame is None:
+            raise EndedError("closed")
+        return frame
+
+    def _settle(self, connection: Connection, how: str) -> None:
+        """Take note of how a frame was rejected, now that it is known."""
+        for rule in connection.rejected:
+            self._stage.chose(rule, how)
+        connection.rejected = ()
+
+    def _flush_others(self, connection: Connection | None) -> None:
+        """Keep the order between connections."""
+        for other in self.connections.values():
+            if other is not connection:
+                self._flush(other)
+
+    def _flush(self, connection: Connection) -> None:
+        """Send what was held back to go with more."""
+        octets, connection.held = connection.held, b""
+        if octets:
+            try:
+                connection.peer.send(self._cut(octets))
+            except SilenceError as silence:
+                raise MismatchError(f"nothing taken: {silence}") from None
+
+    def _send(self, connection: Connection, step: steps.Send) -> None:
+        self._note(connection, step)
+        self._ask(connection, step.command, step.octets(self.names))
+
+    def _ask(self, connection: Connection, command: int | None, octets: bytes) -> None:
+        connection.request = command
+        if command in (frames.CREATE, frames.LOGIN):
+            connection.asked.append(octets[frames.HEADER_SIZE :])
+        if command == frames.DELETE:
+            connection.session = None
+        connection.held += octets
+        if not self._together:
+            self._flush(connection)
+
+    def _repeat(self, connection: Connection, step: steps.Repeat) -> None:
+        until = time.monotonic() + self._stage.patience.bound
+        pause = 0.001
+        while True:
+            self._send(connection, step)
+            frame = self._frame(connection)
+            if not judge.is_error(frame) or time.monotonic() > until:
+                # The step behind this one is there to take and judge it.
+                connection.peer.buffer[:0] = frame.octets
+                self._log.pop()
+                return
+            connection.asked.pop()
+            time.sleep(pause)  # the pace at which it asks, no wait for an event
+            pause = min(2 * pause, 0.05)
+
+    def _fence(self, connection: Connection, step: steps.Fence) -> None:
+        self._note(connection, step)
+        before = connection.request
+        request = frames.frame(frames.LIST, self._stage.unused)
+        self._ask(connection, frames.LIST, request)
+        connection.request = before
+        judge.exactly(NO_NAMES, self._frame(connection))
+
+    def _receive(self, connection: Connection, step: steps.Receive) -> None:
+        expected = Received(step.command, render(step.body, self.names))
+        if step.optional:
+            connection.optional = expected
+            return
+        judge.exactly(expected, self._frame(connection))
+        if expected == SUCCESS and connection.asked:
+            connection.session = connection.asked.pop(0)
+
+    def _receive_names(self, connection: Connection, step: steps.ReceiveNames) -> None:
+        inside = [render(name, self.names) for name in step.names]
+        outside = [render(name, self.names) for name in step.without]
+        judge.naming(self._frame(connection), inside, step.others, outside)
+
+    def _receive_error(self, connection: Connection, step: steps.ReceiveError) -> None:
+        judge.error_reply(self._frame(connection))
+        connection.asked.clear()
+
+    def _receive_rejection(
+        self, connection: Connection, step: steps.ReceiveRejection
+    ) -> None:
+        frame = self.next(connection)
+        connection.asked.clear()
+        connection.rejected = step.rules
+        if frame is None:
+            self._settle(connection, "close")
+        else:
+            judge.error_reply(frame)
+
+    def _end(self, connection: Connection, step: steps.End) -> None:
+        frame = self.next(connection)
+        if frame is not None:
+            raise MismatchError(judge.describe(frame))
+        time.sleep(GRACE)
+
+    def _half_close(self, connection: Connection, step: steps.HalfClose) -> None:
+        self._note(connection, step)
+        self._flush(connection)
+        connection.peer.half_close()
+        connection.sending = False
+
+    def _close(self, connection: Connection, step: steps.Close) -> None:
+        self._note(connection, step)
+        self._flush(connection)
+        connection.peer.close()
+        connection.sending = False
+
+    def _reset(self, connection: Connection, step: steps.Reset) -> None:
+        self._note(connection, step)
+        self._flush(connection)
+        connection.peer.reset()
+        connection.sending = False
+
+
+_ACTIONS: Mapping[type[steps.Step], Callable[[Conversation, Connection, Any], None]] = {
+    steps.Close: Conversation._close,
+    steps.End: Conversation._end,
+    steps.Fence: Conversation._fence,
+    steps.HalfClose: Conversation._half_close,
+    steps.Receive: Conversation._receive,
+    steps.ReceiveError: Conversation._receive_error,
+    steps.ReceiveNames: Conversation._receive_names,
+    steps.ReceiveRejection: Conversation._receive_rejection,
+    steps.Repeat: Conversation._repeat,
+    steps.Reset: Conversation._reset,
+    steps.Send: Conversation._send,
+}
+
+
+def implied(step: steps.Step, connection: Connection) -> str:
+    """Return the rule that is broken where a step that names none does not come true.
+
+    Such a step only sets the scene: it is the plain success of the last request, or
+    sees that nothing follows.
+    """
+    if isinstance(step, steps.Receive) and step.command == frames.SEND:
+        by_request: Mapping[int | None, str] = {
+            frames.DELIVER: "DLV-1",
+            frames.SEND: "SND-2",
+        }
+        return by_request.get(connection.request, "SND-1")
+    return _IMPLIED[connection.request]

@@ -1,0 +1,117 @@
+"""From a property that fails to a transcript that shows it."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Flaky
+from hypothesis.strategies import SearchStrategy
+
+from wirechat_conformance import transcript
+from wirechat_conformance.conversation import Failure
+from wirechat_conformance.replay import replay
+from wirechat_conformance.run import Run
+from wirechat_conformance.steps import Step
+from wirechat_conformance.transcript import Transcript
+
+SHRINKING = 4.0
+"""Seconds in which a case that fails is made smaller."""
+REPLAYS = 3
+"""How often a case that fails is replayed before it is reported."""
+SWEEP = 50
+"""Examples after which the accounts that they left are deleted."""
+USERNAMES = {"a": "alice01", "b": "bobby02", "c": "carol03", "d": "david04"}
+"""The usernames of what is tried, with example values."""
+T = TypeVar("T")
+
+
+class Search:
+    """Looks for a transcript that a server does not make true.
+
+    Args:
+        run: The run that it is part of.
+        name: What the transcript will be called.
+        title: What it will be about.
+    """
+
+    def __init__(self, run: Run, name: str, title: str) -> None:
+        self._run = run
+        self._name = name
+        self._title = title
+        self._until = float("inf")
+        self._drawn: Transcript | None = None
+        self._smallest: tuple[Transcript, Failure] | None = None
+        self._count = 0
+
+    def over(
+        self,
+        strategy: SearchStrategy[T],
+        written: Callable[[T], Iterable[Step]],
+        factor: int = 1,
+    ) -> None:
+        """Try what a strategy draws; make smaller what fails.
+
+        Args:
+            strategy: What to draw.
+            written: Writes down what is drawn as steps.
+            factor: How many examples to one of the settings'.
+
+        Raises:
+            Failure: One did not come true; it says where its transcript is.
+        """
+
+        def holds(drawn: T) -> None:
+            self._try(list(written(drawn)))
+
+        limits = settings(
+            max_examples=factor * self._run.settings.examples,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        )
+        with suppress(Failure, Flaky):
+            seed(self._run.settings.seed)(limits(given(strategy)(holds)))()
+        if self._smallest is not None:
+            raise self._confirmed(*self._smallest)
+
+    def _try(self, script: list[Step]) -> None:
+        lines = tuple((" ", step) for step in script)
+        tried = Transcript(self._name, self._title, USERNAMES, lines)
+        if time.monotonic() > self._until and tried != self._drawn:
+            return  # there is no time left to make it smaller still
+        self._count += 1
+        if self._count % SWEEP == 0:
+            self._run.sweep()
+        try:
+            replay(self._run, tried)
+        except Failure as failure:
+            self._until = min(self._until, time.monotonic() + SHRINKING)
+            self._drawn = tried
+            self._smallest = replace(tried, lines=lines[: failure.taken]), failure
+            raise
+
+    def _confirmed(self, found: Transcript, failure: Failure) -> Failure:
+        """Replay what failed, save it, and say how often it failed again."""
+        failed = 0
+        self._run.patience.renew()
+        for _ in range(REPLAYS):
+            try:
+                replay(self._run, found)
+            except Failure as again:
+                failure = failure if failed else again
+                failed += 1
+        often = f"{failed} of {REPLAYS} replays failed"
+        told = [often if failed == REPLAYS else f"flaky: {often}"]
+        if self._run.settings.save:
+            path = Path(self._run.settings.save) / f"{self._name}.txt"
+            written = transcript.write(found)
+            comment = f"# seed {self._run.settings.seed}; {often}; {failure}"
+            path.write_text(f"{comment}\n{written}", "utf-8")
+            told.append(f"saved: wirechat-conformance replay {path} HOST:PORT")
+        failure.detail = "; ".join(filter(None, [failure.detail, *told]))
+        return failure

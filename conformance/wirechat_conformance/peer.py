@@ -1,0 +1,207 @@
+"""One connection to the server under test. Every wait on it has a bound."""
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+from wirechat_conformance import frames
+
+Address = tuple[str, int]
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+_CHUNK = 1 << 18
+_RESET = select.POLLERR | select.POLLHUP
+_ENDED = getattr(select, "POLLRDHUP", 0) | _RESET
+
+
+CONNECT = 5.0
+"""Seconds to wait for a connection: a SYN that was dropped is repeated after 1 s and
+3 s, and no rule says how fast connections are accepted."""
+
+
+class SilenceError(Exception):
+    """Nothing came, or nothing more could be sent, within the time-out."""
+
+
+class Patience:
+    """How long to wait for a server: the time-out, until it has been used up too often.
+
+    A server that let several time-outs pass has failed; to find what else it does
+    wrong, much shorter waits will do, so that a verdict still comes soon.
+
+    Args:
+        seconds: The time-out for a reply.
+    """
+
+    FULL_WAITS = 3
+    """Time-outs of full length before waits get shorter."""
+    LEAST = 0.1
+    """The shortest part of the time-out that is ever waited."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.slowest = 0.0
+        self._left = self.FULL_WAITS
+
+    @property
+    def bound(self) -> float:
+        """Seconds to wait for the next octet: never less than servers need here."""
+        if self._left > 0:
+            return self.seconds
+        return min(self.seconds, max(self.LEAST * self.seconds, 8 * self.slowest))
+
+    def waited(self, seconds: float) -> None:
+        """Take note of how long an octet took to come."""
+        self.slowest = max(self.slowest, seconds)
+
+    def renew(self) -> None:
+        """Wait once more for as long as it takes, to be sure."""
+        self._left = max(self._left, 1)
+
+    def lost(self) -> None:
+        """Take note of a wait in vain."""
+        self._left -= 1
+
+
+class Peer:
+    """One TCP connection, with what has come on it and was not taken yet.
+
+    Args:
+        address: Host and port of the server.
+        patience: The bound of each wait.
+        receive_buffer: Octets that the kernel may hold for us, where that matters.
+
+    Raises:
+        OSError: There is no connection to be had.
+    """
+
+    def __init__(
+        self, address: Address, patience: Patience, receive_buffer: int | None = None
+    ) -> None:
+        self.patience = patience
+        self.buffer = bytearray()
+        self.closed = ""
+        """How the server ended the connection: nothing yet, "closed" or "reset"."""
+        family, kind, protocol, _, target = socket.getaddrinfo(
+            *address, type=socket.SOCK_STREAM
+        )[0]
+        self.socket = socket.socket(family, kind, protocol)
+        try:
+            if receive_buffer is not None:
+                self._set(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            self._set(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.socket.settimeout(max(CONNECT, patience.bound))
+            self.socket.connect(target)
+            self.socket.setblocking(False)
+        except OSError:
+            self.socket.close()
+            raise
+
+    def _set(self, level: int, option: int, value: int) -> None:
+        self.socket.setsockopt(level, option, value)
+
+    def send(self, segments: Iterable[bytes]) -> None:
+        """Send each of these in a segment of its own, reading what comes meanwhile.
+
+        What a server that hung up does not take is dropped: its end is seen when the
+        reply to it is read.
+
+        Raises:
+            SilenceError: The server takes nothing within the time-out.
+        """
+        for segment in segments:
+            left = memoryview(segment)
+            while left and self.closed != "reset":
+                try:
+                    left = left[self.socket.send(left) :]
+                except BlockingIOError:
+                    self._wait(sending=True)
+                except OSError:
+                    return
+
+    def push(self, octets: bytes) -> None:
+        """Send what there is room for now, wait for nothing, drop the rest."""
+        with suppress(OSError):
+            self.socket.send(octets)
+
+    def receive(self) -> frames.Received | None:
+        """Return the next frame, or None where the server has ended the connection.
+
+        Raises:
+            SilenceError: Nothing comes within the time-out.
+            frames.BadFrameError: What comes is no frame.
+        """
+        while True:
+            frame = frames.take(self.buffer)
+            if frame is not None:
+                return frame
+            if self.closed:
+                if self.buffer:
+                    seen = bytes(self.buffer)
+                    reason = f"the connection ended after {len(seen)} octets of a frame"
+                    raise frames.BadFrameError("FRM-1", reason, seen)
+                return None
+            self._wait()
+
+    def _wait(self, *, sending: bool = False) -> None:
+        """Wait for octets or the end, or for room to send."""
+        if self._read():
+            return
+        bound, begun = self.patience.bound, time.monotonic()
+        poll = select.poll()
+        poll.register(
+            self.socket,
+            select.POLLOUT * sending | select.POLLIN * (not self.closed),
+        )
+        if not poll.poll(bound * 1000):
+            self.patience.lost()
+            raise SilenceError(f"nothing within {bound:.3g} s")
+        self.patience.waited(time.monotonic() - begun)
+        self._read()
+
+    def _read(self) -> bool:
+        """Take what has come; say whether that was anything."""
+        if self.closed:
+            return False
+        try:
+            if _QUICKACK is not None:
+                # Without it a server with Nagle's algorithm takes 40 ms a reply.
+                self._set(socket.IPPROTO_TCP, _QUICKACK, 1)
+            octets = self.socket.recv(_CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.closed = "reset"
+            return True
+        self.buffer += octets
+        if not octets:
+            self.closed = "closed"
+        return True
+
+    def was_reset(self, seconds: float) -> bool:
+        """Wait for the server's end of the connection, reading nothing.
+
+        Returns:
+            Whether the end came, and was a reset.
+        """
+        poll = select.poll()
+        poll.register(self.socket, _ENDED)
+        return any(event & _RESET for _, event in poll.poll(seconds * 1000))
+
+    def half_close(self) -> None:
+        """Close the sending side (FIN)."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close altogether, with FIN where all that came was read."""
+        self.socket.close()
+
+    def reset(self) -> None:
+        """Close with RST."""
+        linger = struct.pack("ii", 1, 0)
+        with suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.socket.close()

@@ -1,0 +1,280 @@
+"""The pytest plugin: cases are its items, and what becomes of them makes the report.
+
+Loaded by the command with ``-p wirechat_conformance.plugin``, and told with
+``--wirechat`` what is asked for. A case is a transcript, or a test function that is
+marked with the rules that it checks.
+"""
+
+import json
+import sys
+import traceback
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wirechat_conformance import replay, transcript
+from wirechat_conformance.console import Console
+from wirechat_conformance.conversation import Failure
+from wirechat_conformance.report import Report, Result
+from wirechat_conformance.rules import RULES, SECTIONS
+from wirechat_conformance.run import GoneError, InconclusiveError, Run
+from wirechat_conformance.settings import Settings
+from wirechat_conformance.target import StartError, chosen
+
+JUDGE = pytest.StashKey["Judge"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the settings, which the command passes on in one piece."""
+    parser.addoption("--wirechat", metavar="JSON", help="what is asked for")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Judge instead of testing: our report replaces that of pytest."""
+    config.addinivalue_line("markers", "rules(*ids): the rules that a case checks")
+    config.addinivalue_line("markers", "last: a case to be run behind all others")
+    config.addinivalue_line("markers", "examples: a case left out with --examples 0")
+    settings = Settings.load(config.getoption("--wirechat"))
+    config.pluginmanager.unregister(name="terminalreporter")
+    config.stash[JUDGE] = Judge(settings)
+    config.pluginmanager.register(config.stash[JUDGE])
+
+
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> pytest.Collector | None:
+    """Take a text file for a transcript."""
+    if file_path.suffix != ".txt":
+        return None
+    return TranscriptFile.from_parent(parent, path=file_path)
+
+
+class TranscriptFile(pytest.File):
+    """A file that holds one transcript."""
+
+    def collect(self) -> Iterator["TranscriptItem"]:
+        """Give the one case that it is."""
+        read = transcript.load(self.path)
+        item = TranscriptItem.from_parent(self, name=read.id, transcript=read)
+        item.add_marker(pytest.mark.rules(*read.rules))
+        yield item
+
+
+class TranscriptItem(pytest.Item):
+    """The case that a transcript is."""
+
+    def __init__(self, *, transcript: transcript.Transcript, **more: Any) -> None:
+        super().__init__(**more)
+        self.transcript = transcript
+
+    def runtest(self) -> None:
+        """Replay it."""
+        replay.replay(self.config.stash[JUDGE].run, self.transcript)
+
+
+@pytest.fixture(scope="session")
+def run(pytestconfig: pytest.Config) -> Run:
+    """The run that a case is part of."""
+    return pytestconfig.stash[JUDGE].run
+
+
+class Judge:
+    """Runs the cases against one server, and reports."""
+
+    run: Run
+    """From the start of the first case."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._console = Console(sys.stdout)
+        self._report = Report(settings.name, settings.strict)
+
+    # --- which cases ---
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Keep the cases that are asked for; let JUnit know their rules."""
+        wanted = set(self._settings.only)
+        known = {*RULES, *SECTIONS, *map(case_id, items)}
+        if unknown := sorted(wanted - known):
+            raise pytest.UsageError(f"no rule, section or case {unknown[0]!r}")
+        if wanted:
+            items[:] = [item for item in items if wanted & _words(item)]
+        if not self._settings.examples:
+            items[:] = [i for i in items if not i.get_closest_marker("examples")]
+        items.sort(key=_place)
+        for item in items:
+            item.user_properties += [("rule", rule) for rule in rules(item)]
+        if not items:
+            raise pytest.UsageError("no case is selected")
+
+    # --- the run ---
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Go through the cases, and report; or list them."""
+        if self._settings.list:
+            self._list(session.items)
+            return True
+        if session.testsfailed:
+            self._report.inconclusive = "the suite's own fault: cases can't be read"
+        else:
+            self._judge(session)
+        self._console.report(self._report)
+        if self._settings.json:
+            written = json.dumps(self._report.as_json(), indent=1)
+            Path(self._settings.json).write_text(f"{written}\n", "utf-8")
+        return True
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Show which cases can't be read, and why."""
+        if report.failed:
+            print(report.longreprtext, file=sys.stderr)
+
+    def _judge(self, session: pytest.Session) -> None:
+        count = len(session.items)
+        self._console.line(
+            f"wirechat conformance of {self._report.server}: {count} cases, "
+            f"at most {self._settings.limit:g} s"
+        )
+        try:
+            with chosen(self._settings) as target, Run(target, self._settings) as run:
+                self.run = run
+                self._cases(session)
+                self._report.profile = run.profile()
+                self._report.notes = run.waverings()
+            self._report.notes += [f"{run.left} accounts could not be deleted"] * bool(
+                run.left
+            )
+        except (InconclusiveError, StartError) as error:
+            self._report.inconclusive = str(error)
+        except KeyboardInterrupt:
+            self._report.inconclusive = "interrupted"
+
+    def _cases(self, session: pytest.Session) -> None:
+        items = session.items
+        for number, (item, following) in enumerate(
+            zip(items, [*items[1:], None], strict=True)
+        ):
+            self._console.progress(number, len(items), case_id(item))
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.shouldfail or session.shouldstop:  # by an option of pytest's
+                break
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Make the verdict the exit status."""
+        if self._report.results or self._report.inconclusive:
+            session.exitstatus = self._report.exit_status
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Leave out what can't be run any more."""
+        if self._report.gone:
+            pytest.skip(f"the server went away after {self._report.gone}")
+        if self._report.seconds > self._settings.limit:
+            self._report.inconclusive = f"not done within {self._settings.limit:g} s"
+            pytest.skip(self._report.inconclusive)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """See behind each case that the server still serves others (FRM-10)."""
+        failures = []
+        try:
+            yield
+        except Failure as failure:
+            failures.append(failure)
+        except GoneError as gone:
+            expected = "the server takes connections"
+            failures.append(Failure([*rules(item), "FRM-10"], expected, str(gone)))
+        failures += self._aftermath(item, bool(failures))
+        if failures:
+            self.run.failed.add(case_id(item))
+            raise failures[0].joined_by(failures[1:])
+        return None
+
+    def _aftermath(self, item: pytest.Item, failed: bool) -> Iterator[Failure]:
+        try:
+            self.run.check_witness()
+        except Failure as disturbed:
+            yield disturbed
+        else:
+            if self.run.witness or not failed:
+                return
+        if not self.run.recover():
+            self._report.gone = case_id(item)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Take note of what became of a case."""
+        report = yield
+        if call.when == "call" or call.excinfo is not None:
+            self._report.results.append(self._result(item, call))
+        return report
+
+    def _result(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Result:
+        known = case_id(item), rules(item)
+        if call.excinfo is None:
+            return Result(*known, "pass", call.duration)
+        error = call.excinfo.value
+        if isinstance(error, pytest.skip.Exception):
+            return Result(*known, "untested", call.duration, str(error))
+        if not isinstance(error, Failure):
+            told = "".join(traceback.format_exception(error)).rstrip().splitlines()
+            message = "the suite's own fault, which says nothing of the server"
+            return Result(*known, "error", call.duration, message, (), tuple(told))
+        server = self._settings.argument
+        again = f"wirechat-conformance run {server} --only {case_id(item)}"
+        details = [
+            f"expected  {error.expected}",
+            f"got       {error.got}",
+            *([error.detail] if error.detail else []),
+            *(f"    {line}" for line in error.log),
+            f"replay    {again} --seed {self._settings.seed}",
+        ]
+        return Result(
+            *known, "fail", call.duration, str(error), error.rules, tuple(details)
+        )
+
+    # --- the verdict ---
+
+    def _list(self, items: list[pytest.Item]) -> None:
+        """Print rules, and the cases of each."""
+        for rule in RULES.values():
+            self._console.line(f"{rule.id:7} {rule.level:6} {rule.sentence}")
+            for item in items:
+                if rule.id in rules(item):
+                    self._console.line(f"        {case_id(item)}")
+
+
+def case_id(item: pytest.Item) -> str:
+    """Return the name of a case: stable, and fit for ``--only``."""
+    if isinstance(item, TranscriptItem):
+        return item.name
+    folder = item.path.stem.removeprefix("test_")
+    name = item.name.removeprefix("test_").replace("_", "-")
+    return f"{folder}/{name}".replace("[", "-").removesuffix("]")
+
+
+def rules(item: pytest.Item) -> tuple[str, ...]:
+    """Return the rules that a case checks."""
+    mark = item.get_closest_marker("rules")
+    return tuple(mark.args) if mark else ()
+
+
+def _words(item: pytest.Item) -> set[str]:
+    """Return all by which a case can be asked for."""
+    own = rules(item)
+    return {case_id(item), *own, *(rule.partition("-")[0] for rule in own)}
+
+
+def _place(item: pytest.Item) -> tuple[bool, int]:
+    """Return where a case comes in a run: in the order of the rules."""
+    order = list(RULES)
+    first = min((order.index(rule) for rule in rules(item)), default=len(order))
+    return item.get_closest_marker("last") is not None, first

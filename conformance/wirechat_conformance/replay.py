@@ -1,0 +1,70 @@
+"""Transcripts against a server: as they are written, or cut into other segments."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from wirechat_conformance import steps
+from wirechat_conformance.conversation import Conversation, Failure
+from wirechat_conformance.run import Run
+from wirechat_conformance.transcript import Transcript
+
+Cut = Callable[[bytes], Iterable[bytes]]
+
+
+def whole(octets: bytes) -> list[bytes]:
+    """Leave octets as they are."""
+    return [octets]
+
+
+def replay(
+    run: Run, transcript: Transcript, cut: Cut = whole, *, together: bool = False
+) -> None:
+    """Replay a transcript, its twin first.
+
+    Args:
+        run: The run that it is part of.
+        transcript: What to replay.
+        cut: Cuts what is sent at once into segments.
+        together: Send what can be sent together in one piece (FRM-4).
+
+    Raises:
+        Failure: A step did not come true.
+    """
+    if transcript.has_twin:
+        try:
+            _perform(run, transcript, transcript.twin(), cut, together)
+        except Failure as failure:
+            failure.detail = f"in the twin, which must be accepted; {failure.detail}"
+            raise
+    _perform(run, transcript, transcript.case(), cut, together)
+
+
+def _perform(
+    run: Run, transcript: Transcript, script: list[steps.Step], cut: Cut, together: bool
+) -> None:
+    names = run.names.for_transcript(transcript.names)
+    with Conversation(run, names, cut, together=together) as conversation:
+        for step in pipelined(script) if together else script:
+            conversation.perform(step)
+
+
+def pipelined(script: Sequence[steps.Step]) -> Iterator[steps.Step]:
+    """Give the steps with requests moved ahead of the replies to those before them.
+
+    The order between connections stays, and so does that of all requests on each. A
+    request that is to be refused goes alone: it may end the connection.
+    """
+    replies: list[steps.Step] = []
+    for step, behind in zip(script, [*script[1:], None], strict=True):
+        movable = type(step) is steps.Send and not isinstance(behind, steps.Refusal)
+        same = bool(replies) and replies[-1].connection == step.connection
+        if isinstance(step, steps.Receive | steps.ReceiveNames):
+            if not same:
+                yield from replies
+                replies.clear()
+            replies.append(step)
+            continue
+        if not (movable and same):
+            yield from replies
+            replies.clear()
+        yield step
+    yield from replies

@@ -1,0 +1,246 @@
+"""One run against one server: what its cases share."""
+
+import secrets
+import time
+from collections import Counter, defaultdict
+from contextlib import suppress
+
+from wirechat_conformance import frames
+from wirechat_conformance.conversation import NO_NAMES, SUCCESS, Failure
+from wirechat_conformance.frames import BadFrameError, Received
+from wirechat_conformance.names import Names
+from wirechat_conformance.peer import Patience, Peer, SilenceError
+from wirechat_conformance.rules import RULES
+from wirechat_conformance.settings import Settings
+from wirechat_conformance.target import Target
+
+
+class InconclusiveError(Exception):
+    """The server can't be judged, and why."""
+
+
+class GoneError(Exception):
+    """The server takes no connection, and why."""
+
+
+TROUBLE = (GoneError, SilenceError, BadFrameError)
+"""What may happen on a connection to a server that is no good."""
+
+
+class Run:
+    """What the cases of one run share: the server, fresh names, how long to wait.
+
+    A connection of the run's own, the witness, is logged in throughout; that it is
+    still served is seen after each case (FRM-10). Two more stay idle (LIM-5).
+
+    Args:
+        target: The server.
+        settings: What is asked for.
+
+    Raises:
+        InconclusiveError: The server refuses connections, or is silent.
+    """
+
+    def __init__(self, target: Target, settings: Settings) -> None:
+        self.target = target
+        self.settings = settings
+        self.patience = Patience(settings.timeout)
+        self.choices: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """Each free choice, and how often the server took which."""
+        self.witness: Peer | None = None
+        self.idle: list[Peer] = []
+        self.idle_since = time.monotonic()
+        self.failed: set[str] = set()
+        """The cases that have failed so far."""
+        self.left = 0
+        """Accounts of this run that it could not delete."""
+        self._broken_fences: dict[bool, tuple[str, ...]] = {}
+        self._begin()
+        self.names = Names(self._is_free)
+        self.unused = self.names.unused
+
+    def connect(self, receive_buffer: int | None = None) -> Peer:
+        """Return a new connection.
+
+        Args:
+            receive_buffer: Octets that the kernel may keep for us, if not its default.
+
+        Raises:
+            GoneError: There is none to be had.
+        """
+        try:
+            return Peer(self.target.address, self.patience, receive_buffer)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise GoneError(f"no connection: {reason.lower()}") from None
+
+    def chose(self, choice: str, value: str) -> None:
+        """Take note of what the server made of a free choice."""
+        self.choices[choice][value] += 1
+
+    def broken_fence(self, session: bool) -> tuple[str, ...]:
+        """Return the rules that keep fences from working, with a session or not.
+
+        Whether they work is tried once, on connections that are used for nothing else.
+        """
+        if session not in self._broken_fences:
+            peer = self.witness if session else self._bare()
+            works = peer is None or asked(peer, self.unused) == NO_NAMES
+            rule = "LST-3" if session else "LST-4"
+            self._broken_fences[session] = () if works else (rule,)
+        return self._broken_fences[session]
+
+    def _bare(self) -> Peer | None:
+        with suppress(GoneError):
+            return self.connect()
+        return None
+
+    def check_witness(self) -> None:
+        """See that what a case did has not disturbed others.
+
+        Raises:
+            Failure: The witness is not served as before (FRM-10).
+        """
+        if self.witness is None:
+            return
+        got = asked(self.witness, self.unused)
+        if got == NO_NAMES:
+            return
+        self.witness = None
+        told = "no answer, or its end" if got is None else "another answer"
+        raise Failure(
+            ["FRM-10"], "a bystander on another connection is served as before", told
+        )
+
+    def recover(self) -> bool:
+        """Bring in a new witness, and the server anew where we can.
+
+        Returns:
+            Whether the server takes connections, and answers on them.
+        """
+        if self._serves():
+            return True
+        return self.target.revive() and self._serves()
+
+    def _serves(self) -> bool:
+        try:
+            self._begin()
+        except InconclusiveError:
+            return False
+        return True
+
+    def profile(self) -> list[str]:
+        """Tell what the server made of its free choices."""
+        by_value: dict[str, list[str]] = {}
+        told = []
+        for choice, values in sorted(self.choices.items()):
+            value = " or ".join(sorted(values))
+            if choice in RULES:
+                by_value.setdefault(value, []).append(choice)
+            else:
+                told.append(f"{choice}: {value}")
+        rejections = [f"{v} ({', '.join(rules)})" for v, rules in by_value.items()]
+        return [f"rejections: {', '.join(rejections)}"] * bool(rejections) + told
+
+    def waverings(self) -> list[str]:
+        """Tell where the server did now this, now that."""
+        return [
+            f"{choice}: " + ", ".join(f"{n} times {v}" for v, n in values.most_common())
+            for choice, values in sorted(self.choices.items())
+            if len(values) > 1
+        ]
+
+    def sweep(self) -> int:
+        """Delete this run's accounts that are left; return how many can't be."""
+        left: list[bytes] = []
+        until = time.monotonic() + self.patience.bound
+        with suppress(*TROUBLE):
+            peer = self.connect()
+            left = listed(peer, self.names.prefix + b"*")
+            while left and time.monotonic() < until:
+                for name in left:
+                    peer.send([frames.frame(frames.LOGIN, name)])
+                    peer.send([frames.frame(frames.DELETE)])
+                left = listed(peer, self.names.prefix + b"*")
+            peer.close()
+        return len(left)
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the server as it was found."""
+        self._dismiss()
+        self.left = self.sweep()
+
+    def _begin(self) -> None:
+        """Bring in the witness and the idle connections.
+
+        Raises:
+            InconclusiveError: The server takes no connection, or is silent on it.
+        """
+        self._dismiss()
+        try:
+            peer = self.connect()
+        except GoneError as gone:
+            raise InconclusiveError(str(gone)) from None
+        try:
+            # Asked twice: a server that answers only one of the two is not silent.
+            peer.send([frames.frame(frames.LIST, _random_name())])
+            peer.send([frames.frame(frames.CREATE, _random_name())])
+            first = peer.receive()
+        except SilenceError as silence:
+            peer.close()
+            raise InconclusiveError(f"silent: {silence}") from None
+        except BadFrameError:
+            peer.close()
+            return
+        with suppress(*TROUBLE):
+            if SUCCESS in (first, peer.receive()):
+                self.witness = peer
+                self.idle = [self.connect(), self._with_account()]
+                self.idle_since = time.monotonic()
+        if self.witness is None:
+            peer.close()
+
+    def _with_account(self) -> Peer:
+        peer = self.connect()
+        peer.send([frames.frame(frames.CREATE, _random_name())])
+        peer.receive()
+        return peer
+
+    def _dismiss(self) -> None:
+        """Take the witness and the idle connections back."""
+        for peer in (*self.idle, *filter(None, [self.witness])):
+            with suppress(SilenceError):
+                peer.send([frames.frame(frames.DELETE)])
+            peer.close()
+        self.witness, self.idle = None, []
+
+    def _is_free(self, pattern: bytes) -> bool:
+        return self.witness is None or asked(self.witness, pattern) == NO_NAMES
+
+
+def _random_name() -> bytes:
+    return b"w" + secrets.token_hex(8).encode()
+
+
+def asked(peer: Peer, pattern: bytes) -> Received | None:
+    """Return what comes next once this was listed, None where nothing does."""
+    with suppress(*TROUBLE):
+        peer.send([frames.frame(frames.LIST, pattern)])
+        return peer.receive()
+    return None
+
+
+def listed(peer: Peer, pattern: bytes) -> list[bytes]:
+    """Return the names that a LIST brings, past replies that are still to come.
+
+    Raises:
+        SilenceError, BadFrameError: It brings none.
+    """
+    peer.send([frames.frame(frames.LIST, pattern)])
+    while (frame := peer.receive()) is not None:
+        if frame.command == frames.LISTRESPONSE:
+            return frame.fields
+    return []

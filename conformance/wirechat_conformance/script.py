@@ -1,0 +1,154 @@
+"""Conversations that are written in Python, for cases that no transcript can hold."""
+
+from contextlib import suppress
+from typing import NoReturn
+
+from wirechat_conformance import frames, steps
+from wirechat_conformance.conversation import Connection, Conversation, Failure
+from wirechat_conformance.frames import Received
+from wirechat_conformance.judge import MismatchError, describe
+from wirechat_conformance.run import Run
+
+BACKLOG = 4
+"""Connections that may wait to be accepted: five is what many a tutorial listens for,
+and a connection that found no room is tried again after whole seconds."""
+
+
+class Script(Conversation):
+    """A conversation whose steps are calls; to be used with ``with``.
+
+    Args:
+        run: The run that it is part of.
+        rules: Those that are broken where something expected does not come.
+    """
+
+    def __init__(self, run: Run, *rules: str) -> None:
+        super().__init__(run, {})
+        self.run = run
+        self.rules = rules
+
+    # --- to set the scene ---
+
+    def open(self, *connections: str) -> None:
+        """Connect, no faster than the server accepts."""
+        for number, connection in enumerate(connections, 1):
+            self.perform(steps.Open(connection))
+            if number % BACKLOG == 0:
+                self.perform(steps.Fence(connection, rules=self.rules))
+
+    def open_deaf(self, connection: str) -> None:
+        """Connect with as little room for what is not read as there can be."""
+        peer = self.run.connect(receive_buffer=4096)
+        self.connections[connection] = Connection(connection, peer)
+
+    def account(self, connection: str, length: int | None = None) -> bytes:
+        """Connect and make an account; return its username."""
+        name = self.run.names.fresh(length) if length else self.run.names.fresh()
+        self.open(connection)
+        self.create(connection, name)
+        return name
+
+    def create(self, connection: str, name: bytes) -> None:
+        """Make an account."""
+        self.perform(steps.Send(connection, frames.CREATE, (name,)))
+        self.perform(steps.Receive(connection, frames.RESPONSE))
+
+    def login(self, connection: str, name: bytes) -> None:
+        """Log in, as soon as the account is offline."""
+        self.perform(steps.Repeat(connection, frames.LOGIN, (name,)))
+        self.perform(steps.Receive(connection, frames.RESPONSE))
+
+    def leave(self, connection: str) -> None:
+        """End a connection in good order, and its session with it."""
+        self.perform(steps.HalfClose(connection))
+        self.perform(steps.End(connection, rules=("FRM-9",)))
+
+    def serves(self, connection: str) -> bool:
+        """Say whether there is such a connection, and both sides keep it open."""
+        known = self.connections.get(connection)
+        return known is not None and known.usable
+
+    def delete(self, connection: str) -> None:
+        """Delete the account that is logged in."""
+        self.perform(steps.Send(connection, frames.DELETE))
+        self.perform(steps.Receive(connection, frames.RESPONSE, optional=True))
+        self.perform(steps.Fence(connection))
+
+    # --- what the case is about ---
+
+    def send(self, connection: str, command: int, *fields: bytes) -> None:
+        """Send a frame with these fields, as they are."""
+        body = (frames.SEPARATOR.join(fields),)
+        self.perform(steps.Send(connection, command, body))
+
+    def octets(self, connection: str, octets: bytes) -> None:
+        """Send octets as they are."""
+        self.perform(steps.Send(connection, None, (octets,)))
+
+    def flood(self, connection: str, octets: bytes) -> None:
+        """Send as much as the server takes now, and read nothing; then it is over."""
+        known = self.connections[connection]
+        known.sending = False
+        known.peer.push(octets)
+
+    def receive(self, connection: str, command: int, *fields: bytes) -> None:
+        """See that exactly this frame comes."""
+        body = (frames.SEPARATOR.join(fields),)
+        self.perform(steps.Receive(connection, command, body, rules=self.rules))
+
+    def listed(self, connection: str, *names: bytes, others: bool = False) -> None:
+        """See that a LISTRESPONSE comes with these names."""
+        bodies = tuple((name,) for name in names)
+        step = steps.ReceiveNames(connection, bodies, others, rules=self.rules)
+        self.perform(step)
+
+    def rejected(self, connection: str) -> None:
+        """See that a frame is rejected, and that there is no other reply."""
+        self.perform(steps.ReceiveRejection(connection, rules=self.rules))
+        self.perform(steps.Fence(connection, if_open=True, rules=self.rules))
+
+    def error(self, connection: str, *rules: str) -> None:
+        """See that an error reply comes."""
+        self.perform(steps.ReceiveError(connection, rules=rules or self.rules))
+
+    def fence(self, *connections: str) -> None:
+        """See that nothing else has come."""
+        for connection in connections:
+            self.perform(steps.Fence(connection, rules=self.rules))
+
+    def any(self, connection: str) -> Received | None:
+        """Return the next frame, whatever it is, None at the end of the connection."""
+        try:
+            return self.next(self.connections[connection])
+        except MismatchError as mismatch:
+            self.fail("a frame, or the end", mismatch.got, mismatch.detail)
+
+    def peek(self, connection: str, command: int) -> bool:
+        """Say whether a frame with this command comes next, and leave it there."""
+        frame = self.any(connection)
+        if frame is None:
+            self.connections[connection].ended = False
+            return False
+        self.connections[connection].peer.buffer[:0] = frame.octets
+        return frame.command == command
+
+    def fail(
+        self, expected: str, got: Received | str | None, detail: str = ""
+    ) -> NoReturn:
+        """Say that something else came than what was expected."""
+        told = describe(got) if isinstance(got, Received) else got or "closed"
+        raise Failure(self.rules, expected, told, detail, self.shown())
+
+
+def messages_of(script: Script, connection: str) -> tuple[list[bytes], bool]:
+    """Return the texts that come before the fence, and whether that came.
+
+    A connection that is cut off may end in the middle of a frame.
+    """
+    texts: list[bytes] = []
+    with suppress(Failure):
+        while (frame := script.any(connection)) is not None:
+            if frame.command != frames.SEND:
+                return texts, True
+            texts.append(frame.fields[2])
+    return texts, False

@@ -1,0 +1,113 @@
+"""The server under test: where it is, and how to start it where that is our part."""
+
+import shlex
+import socket
+import subprocess
+import sys
+import time
+
+from wirechat_conformance.peer import Address
+from wirechat_conformance.settings import Settings
+
+REFERENCE = f"{shlex.quote(sys.executable)} -m wirechat.server --port {{port}}"
+START_SECONDS = 10.0
+"""How long a launched server may take until it accepts connections."""
+STOP_SECONDS = 2.0
+"""How long a launched server may take to end when it is told to."""
+
+
+class StartError(Exception):
+    """A server that can't be launched, and why."""
+
+
+class Target:
+    """A server that somebody else runs.
+
+    Args:
+        address: Its host and port.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+
+    def revive(self) -> bool:
+        """Start the server anew if we can; say whether it was started."""
+        return False
+
+    def stop(self) -> None:
+        """End the server, if it was we who started it."""
+
+    def __enter__(self) -> "Target":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class Launched(Target):
+    """A server that is started by a command, on a free port.
+
+    Args:
+        command: What starts it; ``{port}`` stands for the port to listen on.
+
+    Raises:
+        StartError: It doesn't accept connections.
+    """
+
+    def __init__(self, command: str) -> None:
+        super().__init__(("127.0.0.1", free_port()))
+        self._command = shlex.split(command.replace("{port}", str(self.address[1])))
+        self._start()
+
+    def _start(self) -> None:
+        try:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+        except OSError as error:
+            raise StartError(f"can't run {self._command[0]!r}: {error}") from None
+        until = time.monotonic() + START_SECONDS
+        while not accepts(self.address):
+            if self._process.poll() is not None:
+                status = self._process.returncode
+                raise StartError(f"the server ended at once, exit status {status}")
+            if time.monotonic() > until:
+                self.stop()
+                raise StartError(f"the server took over {START_SECONDS:g} s to start")
+            time.sleep(0.01)  # a connection that is refused can only be tried again
+
+    def revive(self) -> bool:
+        """Start the server anew, whatever state it is in."""
+        self.stop()
+        self._start()
+        return True
+
+    def stop(self) -> None:
+        """End the server, by force if it takes its time."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def free_port() -> int:
+    """Return a TCP port on which nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepts(address: Address) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        socket.create_connection(address, timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def chosen(settings: Settings) -> Target:
+    """Return the server that is asked for."""
+    return Target(settings.server) if settings.server else Launched(settings.launch)
