@@ -293,7 +293,7 @@ class Conversation:
 
     def _flush_others(self, connection: Connection | None) -> None:
         """Keep the order between connections."""
-        for other in self.connections.values():
+        for other in self.connections.values() if self._together else ():
             if other is not connection:
                 self._flush(other)
 
