@@ -25,6 +25,13 @@ class Console:
         """Print one line."""
         print(line, file=self._stream, flush=True)
 
+    def wrapped(self, line: str, indent: str) -> None:
+        """Print a line that may be long."""
+        for part in textwrap.wrap(
+            line, _WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  "
+        ):
+            self.line(part)
+
     def progress(self, done: int, count: int, case: str) -> None:
         """Show how far the run is, on a terminal."""
         if self._terminal:
@@ -43,10 +50,14 @@ class Console:
                 self.line()
                 for line in self._failure(report, result):
                     self.line(line)
-        if report.notes:
+        if report.profile:
             self.line()
+            self.line("Where the rules leave a choice")
+        for choice in report.profile:
+            self.wrapped(choice, "  ")
         for note in report.notes:
-            self.line(f"note: {note}")
+            self.line()
+            self.wrapped(f"note: {note}", "")
         self.line()
         self.line(self._verdict(report))
 
@@ -78,7 +89,9 @@ class Console:
                 initial_indent="  ",
                 subsequent_indent="    ",
             )
-        for line in (result.message, *result.details):
+        if result.status == "error":
+            yield f"  {result.message}"
+        for line in result.details:
             yield f"  {line}"
 
     def _verdict(self, report: Report) -> str:

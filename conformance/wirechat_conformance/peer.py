@@ -121,6 +121,11 @@ class Peer:
                 except OSError:
                     return
 
+    def push(self, octets: bytes) -> None:
+        """Send what there is room for now, wait for nothing, drop the rest."""
+        with suppress(OSError):
+            self.socket.send(octets)
+
     def receive(self) -> frames.Received | None:
         """Return the next frame, or None where the server has ended the connection.
 

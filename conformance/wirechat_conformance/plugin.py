@@ -153,7 +153,8 @@ class Judge:
             with chosen(self._settings) as target, Run(target, self._settings) as run:
                 self.run = run
                 self._cases(session)
-                self._report.notes += run.notes()
+                self._report.profile = run.profile()
+                self._report.notes = run.waverings()
             self._report.notes += [f"{run.left} accounts could not be deleted"] * bool(
                 run.left
             )

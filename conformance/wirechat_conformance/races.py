@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from wirechat_conformance import frames
 from wirechat_conformance.frames import Received
-from wirechat_conformance.judge import is_error
+from wirechat_conformance.judge import describe, is_error
 
 SUCCESS = Received(frames.RESPONSE, b"")
 ERROR = Received(frames.RESPONSE, b"any text")
@@ -117,6 +117,7 @@ class Seen:
     """What was seen of a race.
 
     Args:
+        came: All that came on each connection, in order.
         own: Each connection's replies in order, without the messages of others.
         messages: Those messages.
         after: What each connection's DELIVER brought in the end; None where it had no
@@ -125,10 +126,24 @@ class Seen:
             there was none of that name, or it was online.
     """
 
+    came: Mapping[str, tuple[Received, ...]]
     own: Mapping[str, tuple[Received, ...]]
     messages: Mapping[str, tuple[bytes, ...]]
     after: Mapping[str, tuple[bytes, ...] | None]
     offline: Mapping[bytes, tuple[bytes, ...] | None]
+
+    def __str__(self) -> str:
+        """Say what came on which connection, and how it ended."""
+        came = [
+            f"on {connection} came {', '.join(map(describe, frames_of)) or 'nothing'}"
+            for connection, frames_of in self.came.items()
+        ]
+        left = [
+            f"{len(data)} kept in the end for {connection}"
+            for connection, data in self.after.items()
+            if data
+        ]
+        return "; ".join([*came, *left])
 
 
 def explained(

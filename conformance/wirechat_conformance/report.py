@@ -49,6 +49,8 @@ class Report:
     server: str
     strict: bool = False
     results: list[Result] = field(default_factory=list)
+    profile: list[str] = field(default_factory=list)
+    """What the server made of its free choices."""
     notes: list[str] = field(default_factory=list)
     inconclusive: str = ""
     """Why nothing can be said of the server."""
@@ -125,5 +127,6 @@ class Report:
             "seconds": round(self.seconds, 3),
             "rules": rules,
             "cases": cases,
+            "profile": self.profile,
             "notes": self.notes,
         }

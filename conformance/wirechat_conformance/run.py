@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from contextlib import suppress
 
 from wirechat_conformance import frames
@@ -11,6 +10,7 @@ from wirechat_conformance.conversation import NO_NAMES, SUCCESS, Failure
 from wirechat_conformance.frames import BadFrameError, Received
 from wirechat_conformance.names import Names
 from wirechat_conformance.peer import Patience, Peer, SilenceError
+from wirechat_conformance.rules import RULES
 from wirechat_conformance.settings import Settings
 from wirechat_conformance.target import Target
 
@@ -129,11 +129,26 @@ class Run:
             return False
         return True
 
-    def notes(self) -> Iterator[str]:
-        """Tell what the server made of its free choices, and where it wavers."""
+    def profile(self) -> list[str]:
+        """Tell what the server made of its free choices."""
+        by_value: dict[str, list[str]] = {}
+        told = []
         for choice, values in sorted(self.choices.items()):
-            told = ", ".join(f"{value} ({n})" for value, n in values.most_common())
-            yield f"{choice}: {told if len(values) > 1 else next(iter(values))}"
+            value = " or ".join(sorted(values))
+            if choice in RULES:
+                by_value.setdefault(value, []).append(choice)
+            else:
+                told.append(f"{choice}: {value}")
+        rejections = [f"{v} ({', '.join(rules)})" for v, rules in by_value.items()]
+        return [f"rejections: {', '.join(rejections)}"] * bool(rejections) + told
+
+    def waverings(self) -> list[str]:
+        """Tell where the server did now this, now that."""
+        return [
+            f"{choice}: " + ", ".join(f"{n} times {v}" for v, n in values.most_common())
+            for choice, values in sorted(self.choices.items())
+            if len(values) > 1
+        ]
 
     def sweep(self) -> int:
         """Delete this run's accounts that are left; return how many can't be."""

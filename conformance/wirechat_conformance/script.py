@@ -1,5 +1,6 @@
 """Conversations that are written in Python, for cases that no transcript can hold."""
 
+from contextlib import suppress
 from typing import NoReturn
 
 from wirechat_conformance import frames, steps
@@ -84,6 +85,12 @@ class Script(Conversation):
         """Send octets as they are."""
         self.perform(steps.Send(connection, None, (octets,)))
 
+    def flood(self, connection: str, octets: bytes) -> None:
+        """Send as much as the server takes now, and read nothing; then it is over."""
+        known = self.connections[connection]
+        known.sending = False
+        known.peer.push(octets)
+
     def receive(self, connection: str, command: int, *fields: bytes) -> None:
         """See that exactly this frame comes."""
         body = (frames.SEPARATOR.join(fields),)
@@ -100,9 +107,9 @@ class Script(Conversation):
         self.perform(steps.ReceiveRejection(connection, rules=self.rules))
         self.perform(steps.Fence(connection, if_open=True, rules=self.rules))
 
-    def error(self, connection: str) -> None:
+    def error(self, connection: str, *rules: str) -> None:
         """See that an error reply comes."""
-        self.perform(steps.ReceiveError(connection, rules=self.rules))
+        self.perform(steps.ReceiveError(connection, rules=rules or self.rules))
 
     def fence(self, *connections: str) -> None:
         """See that nothing else has come."""
@@ -131,3 +138,17 @@ class Script(Conversation):
         """Say that something else came than what was expected."""
         told = describe(got) if isinstance(got, Received) else got or "closed"
         raise Failure(self.rules, expected, told, detail, self.shown())
+
+
+def messages_of(script: Script, connection: str) -> tuple[list[bytes], bool]:
+    """Return the texts that come before the fence, and whether that came.
+
+    A connection that is cut off may end in the middle of a frame.
+    """
+    texts: list[bytes] = []
+    with suppress(Failure):
+        while (frame := script.any(connection)) is not None:
+            if frame.command != frames.SEND:
+                return texts, True
+            texts.append(frame.fields[2])
+    return texts, False

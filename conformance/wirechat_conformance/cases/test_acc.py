@@ -3,7 +3,7 @@
 import pytest
 
 from wirechat_conformance import frames
-from wirechat_conformance.conversation import SUCCESS
+from wirechat_conformance.conversation import NO_NAMES, SUCCESS
 from wirechat_conformance.judge import is_error
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
@@ -24,6 +24,7 @@ ODD = {
     "a-backslash": b"a\\b",
     "a-bar": b"a|b",
     "33-characters": b"x" * 26,
+    "65536-characters": b"x" * 65529,
 }
 """What usernames may end in besides letters and digits."""
 
@@ -48,6 +49,36 @@ def test_other_username(run: Run, kind: str) -> None:
             script.receive("A", frames.SEND, name, name, b"hi")
             script.receive("A", frames.SEND, name, name, b"hi")
             script.delete("A")
+
+
+WORDS = ["constructor", "toString", "valueOf", "hasOwnProperty", "null", "undefined"]
+WORDS += ["true", "None", "nil", "NaN", "0", "admin", "root", "server", "all", "self"]
+"""Usernames that mean something elsewhere: in languages, to their hash tables."""
+
+
+@pytest.mark.rules("ACC-4", "ACC-9", "SND-6")
+@pytest.mark.parametrize("word", WORDS)
+def test_word_as_username(run: Run, word: str) -> None:
+    """A word that means something elsewhere is a username like any other."""
+    name = word.encode()
+    with Script(run, "ACC-4") as script:
+        sender = script.account("A")
+        script.send("A", frames.LIST, name)
+        if script.any("A") != NO_NAMES:
+            pytest.skip(f"somebody has the username {word!r}")
+        script.open("B")
+        script.send("B", frames.LOGIN, name)
+        script.error("B", "ACC-9")
+        script.send("A", frames.SEND, sender, name, b"hi")
+        script.error("A", "SND-6")
+        script.send("B", frames.CREATE, name)
+        script.receive("B", frames.RESPONSE)
+        script.send("A", frames.SEND, sender, name, b"hi")
+        script.receive("A", frames.SEND, sender, name, b"hi")
+        script.receive("B", frames.SEND, sender, name, b"hi")
+        script.send("B", frames.LIST, name)
+        script.listed("B", name)
+        script.delete("B")
 
 
 @pytest.mark.rules("ACC-17")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from wirechat_conformance import frames
+from wirechat_conformance import frames, steps
 from wirechat_conformance.conversation import SUCCESS
 from wirechat_conformance.frames import Received
 from wirechat_conformance.judge import is_error
@@ -63,12 +63,12 @@ def cross_fire(a: bytes, b: bytes, c: bytes) -> Moves:
 
 
 RACES: Mapping[str, tuple[Callable[[bytes, bytes, bytes], Moves], str, list[str]]] = {
-    "login": (login_under_fire, "offline", ["SND-12", "SND-3"]),
-    "two-logins": (two_logins_under_fire, "offline", ["ACC-17", "SND-12"]),
-    "deliver": (deliver_under_fire, "online", ["SND-12", "DLV-1"]),
-    "delete": (delete_under_fire, "online", ["ACC-13", "ACC-16"]),
-    "create": (create_under_fire, "absent", ["ACC-17", "SND-6"]),
-    "all": (cross_fire, "online", ["SND-12", "ACC-13"]),
+    "login": (login_under_fire, "offline", ["SND-12"]),
+    "two-logins": (two_logins_under_fire, "offline", ["ACC-17"]),
+    "deliver": (deliver_under_fire, "online", ["SND-12"]),
+    "delete": (delete_under_fire, "online", ["ACC-13"]),
+    "create": (create_under_fire, "absent", ["ACC-17"]),
+    "all": (cross_fire, "online", ["SND-12"]),
 }
 """What races, what the account in the middle is at first, the rules at stake."""
 EXAMPLES_PER_ROUND = 3
@@ -107,6 +107,10 @@ def once(
     fire(script, requests, source)
     seen = look(script, requests, [a, b, c])
     for connection in requests:
+        first = next(iter(seen.came[connection]), None)
+        if connection not in state.sessions and first and first.command == frames.SEND:
+            script.rules = ("SND-1",)
+            script.fail("nothing before the RESPONSE that starts a session", first)
         for sender in (a, b, c):
             texts = [
                 d.split(b"|||")[2]
@@ -117,7 +121,7 @@ def once(
                 script.fail("each sender's messages in order", f"{texts}")
     if not explained(state, requests, seen):
         script.fail(
-            "an order of the requests that explains all replies", "none", f"{seen}"
+            "an order of the requests that explains all replies", "none", str(seen)
         )
 
 
@@ -158,7 +162,7 @@ def look(script: Script, requests: Moves, names: list[bytes]) -> Seen:
         )
         for c, got in came.items()
     }
-    return Seen(mine, others, after, offline)
+    return Seen(came, mine, others, after, offline)
 
 
 def until_fence(
@@ -186,3 +190,34 @@ def kept(script: Script, connection: str) -> tuple[bytes, ...] | None:
     if len(came) == 1 and is_error(came[0]):
         return None
     return tuple(frame.data for frame in came)
+
+
+@pytest.mark.parametrize("end", [steps.HalfClose, steps.Reset])
+@pytest.mark.rules("SND-12", "SND-11")
+def test_end_under_fire(run: Run, end: type[steps.Step]) -> None:
+    """No message comes twice, none that is kept is lost, when a recipient leaves."""
+    source = random.Random(run.settings.seed)
+    for _ in range(-(-run.settings.examples // EXAMPLES_PER_ROUND)):
+        with Script(run, "SND-12") as script:
+            sender, recipient = script.account(A), script.account(B)
+            texts = [b"%02d" % number for number in range(16)]
+            leaving, read = source.randrange(10), source.randrange(3)
+            for number, text in enumerate(texts):
+                script.send(A, frames.SEND, sender, recipient, text)
+                if number == leaving:
+                    live = [script.any(B) for _ in range(min(read, number))]
+                    script.perform(end(B))
+            for text in texts:
+                script.receive(A, frames.SEND, sender, recipient, text)
+            if end is steps.HalfClose:
+                while live[-1:] != [None]:
+                    live.append(script.any(B))
+            script.open(D)
+            script.login(D, recipient)
+            script.send(A, frames.SEND, sender, recipient, b"live")
+            script.receive(A, frames.SEND, sender, recipient, b"live")
+            script.receive(D, frames.SEND, sender, recipient, b"live")
+            got = [frame.fields[2] for frame in live if frame is not None]
+            later = [data.split(b"|||")[2] for data in kept(script, D) or ()]
+            if got + later != sorted(set(got + later)):
+                script.fail("each message once, and in order", f"{got}, then {later}")
