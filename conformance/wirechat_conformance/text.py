@@ -77,7 +77,7 @@ def read_items(written: str) -> list[Text]:
     while at < len(written):
         item = _ITEM.match(written, at)
         if item is None:
-            raise ValueError(f"not octets: {written[at:]!r}")
+            raise ValueError(f"not octets: {written[at:].lstrip()!r}")
         hexadecimal, times = item["hex"], int(item["times"] or 1)
         parts = (
             (bytes.fromhex(hexadecimal),) if hexadecimal else _pieces(item["quoted"])
