@@ -20,6 +20,8 @@ ERROR = frame(RESPONSE, b"no")
 NO_NAMES = frame(LISTRESPONSE)
 HI = frame(SEND, b"alice01", b"bobby02", b"hi")
 TIMEOUT = 0.05
+MUCH = bytes(12 << 20)
+"""More than the kernel holds for a reader who does not read."""
 
 Script = tuple[bytes | str, ...]
 """What is said on one connection: octets, and perhaps its end."""
@@ -90,5 +92,6 @@ def staged(*scripts: Script) -> Iterator[Stage]:
         try:
             yield stage
         finally:
-            for end in (*stage.servers, *stage.peers):
+            ends: list[socket.socket | Peer] = [*stage.servers, *stage.peers]
+            for end in ends:
                 end.close()

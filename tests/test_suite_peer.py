@@ -5,12 +5,9 @@ import threading
 
 import pytest
 
-from tests.scripted import ERROR, FIN, NO_NAMES, RESET, SUCCESS, TIMEOUT, staged
+from tests.scripted import ERROR, FIN, MUCH, NO_NAMES, RESET, SUCCESS, TIMEOUT, staged
 from wirechat_conformance.frames import RESPONSE, BadFrameError, header
 from wirechat_conformance.peer import Patience, Peer, SilenceError
-
-MUCH = bytes(12 << 20)
-"""More than the kernel holds for a reader who does not read."""
 
 
 def received(peer: Peer) -> bytes | None:
