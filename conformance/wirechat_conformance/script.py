@@ -1,6 +1,5 @@
 """Conversations that are written in Python, for cases that no transcript can hold."""
 
-from contextlib import suppress
 from typing import NoReturn
 
 from wirechat_conformance import frames, steps
@@ -145,12 +144,15 @@ class Script(Conversation):
 def messages_of(script: Script, connection: str) -> tuple[list[bytes], bool]:
     """Return the texts that come before the fence, and whether that came.
 
-    A connection that is cut off may end in the middle of a frame.
+    A connection that the server cuts off may end in the middle of a frame.
     """
     texts: list[bytes] = []
-    with suppress(Failure):
+    try:
         while (frame := script.any(connection)) is not None:
             if frame.command != frames.SEND:
                 return texts, True
             texts.append(frame.fields[2])
+    except Failure:
+        if not script.connections[connection].peer.closed:
+            raise
     return texts, False

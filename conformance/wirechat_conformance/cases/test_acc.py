@@ -1,5 +1,7 @@
 """Accounts: what a server may choose, and requests that race."""
 
+import secrets
+
 import pytest
 
 from wirechat_conformance import frames
@@ -93,6 +95,30 @@ def test_word_as_username(run: Run, word: str) -> None:
         script.send("B", frames.LIST, name)
         script.listed("B", name)
         script.delete("B")
+
+
+@pytest.mark.rules("ACC-4", "SND-5", "LST-2")
+def test_usernames_like_numbers(run: Run) -> None:
+    """Usernames of digits are no numbers: all digits count, zeros in front as well."""
+    with Script(run, "ACC-4") as script:
+        number = b"".join(b"%d" % secrets.randbelow(10) for _ in range(18))
+        names = {"A": b"1" + number + b"1", "B": b"1" + number + b"2"}
+        names["C"] = b"0" + names["A"]
+        script.open(*names)
+        for connection, name in names.items():
+            script.send(connection, frames.CREATE, name)
+            script.receive(connection, frames.RESPONSE)
+        for connection, name in names.items():
+            script.send(connection, frames.LIST, name)
+            script.listed(connection, name)
+        script.send("A", frames.SEND, names["B"], names["C"], b"hi")
+        script.error("A", "SND-5")
+        script.send("A", frames.SEND, names["A"], names["B"], b"hi")
+        script.receive("A", frames.SEND, names["A"], names["B"], b"hi")
+        script.receive("B", frames.SEND, names["A"], names["B"], b"hi")
+        script.fence("C")
+        for connection in names:
+            script.delete(connection)
 
 
 @pytest.mark.rules("ACC-17")
