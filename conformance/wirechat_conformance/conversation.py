@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 from wirechat_conformance import frames, judge, steps
 from wirechat_conformance.frames import BadFrameError, Received
 from wirechat_conformance.judge import MismatchError
-from wirechat_conformance.peer import Patience, Peer, SilenceError
+from wirechat_conformance.peer import MORE, Patience, Peer, SilenceError
 from wirechat_conformance.text import render
 from wirechat_conformance.transcript import write_step
 
@@ -146,6 +146,8 @@ class Conversation:
         self.steps: list[steps.Step] = []
         """What was done and expected so far."""
         self.connections: dict[str, Connection] = {}
+        self.hold = False
+        """Whether what is sent is to leave with what is done next on its connection."""
         self._stage = stage
         self._cut = cut
         self._together = together
@@ -297,12 +299,12 @@ class Conversation:
             if other is not connection:
                 self._flush(other)
 
-    def _flush(self, connection: Connection) -> None:
+    def _flush(self, connection: Connection, flags: int = 0) -> None:
         """Send what was held back to go with more."""
         octets, connection.held = connection.held, b""
         if octets:
             try:
-                connection.peer.send(self._cut(octets))
+                connection.peer.send(self._cut(octets), flags)
             except SilenceError as silence:
                 raise MismatchError(f"nothing taken: {silence}") from None
 
@@ -317,7 +319,7 @@ class Conversation:
         if command == frames.DELETE:
             connection.session = None
         connection.held += octets
-        if not self._together:
+        if not (self._together or self.hold):
             self._flush(connection)
 
     def _repeat(self, connection: Connection, step: steps.Repeat) -> None:
@@ -380,13 +382,13 @@ class Conversation:
 
     def _half_close(self, connection: Connection, step: steps.HalfClose) -> None:
         self._note(connection, step)
-        self._flush(connection)
+        self._flush(connection, MORE)
         connection.peer.half_close()
         connection.sending = False
 
     def _close(self, connection: Connection, step: steps.Close) -> None:
         self._note(connection, step)
-        self._flush(connection)
+        self._flush(connection, MORE)
         connection.peer.close()
         connection.sending = False
 
@@ -424,4 +426,4 @@ def implied(step: steps.Step, connection: Connection) -> str:
             frames.SEND: "SND-2",
         }
         return by_request.get(connection.request, "SND-1")
-    return _IMPLIED[connection.request]
+    return "FRM-9" if isinstance(step, steps.End) else _IMPLIED[connection.request]

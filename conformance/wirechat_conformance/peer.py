@@ -11,6 +11,7 @@ from wirechat_conformance import frames
 
 Address = tuple[str, int]
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)
+MORE = getattr(socket, "MSG_MORE", 0)
 _CHUNK = 1 << 18
 _RESET = select.POLLERR | select.POLLHUP
 _ENDED = getattr(select, "POLLRDHUP", 0) | _RESET
@@ -103,8 +104,11 @@ class Peer:
     def _set(self, level: int, option: int, value: int) -> None:
         self.socket.setsockopt(level, option, value)
 
-    def send(self, segments: Iterable[bytes]) -> None:
+    def send(self, segments: Iterable[bytes], flags: int = 0) -> None:
         """Send each of these in a segment of its own, reading what comes meanwhile.
+
+        With ``MORE`` for flags the last octets wait for what follows: a close, which
+        then leaves with them, before there can be any reply.
 
         What a server that hung up does not take is dropped: its end is seen when the
         reply to it is read.
@@ -116,7 +120,7 @@ class Peer:
             left, until = memoryview(segment), self._until()
             while left and self.closed != "reset":
                 try:
-                    left = left[self.socket.send(left) :]
+                    left = left[self.socket.send(left, flags) :]
                 except BlockingIOError:
                     self._wait(until, sending=True)
                 except OSError:
@@ -187,6 +191,12 @@ class Peer:
         if not octets:
             self.closed = "closed"
         return True
+
+    def readable(self) -> None:
+        """Wait until something has come, or the time-out is over, and take nothing."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        poll.poll(self.patience.bound * 1000)
 
     def end(self, seconds: float) -> str:
         """Wait for the server's end of the connection, reading nothing.

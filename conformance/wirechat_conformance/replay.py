@@ -42,8 +42,15 @@ def _perform(
     run: Run, transcript: Transcript, script: list[steps.Step], cut: Cut, together: bool
 ) -> None:
     names = run.names.for_transcript(transcript.names)
+    script = list(pipelined(script)) if together else script
     with Conversation(run, names, cut, together=together) as conversation:
-        for step in pipelined(script) if together else script:
+        for step, behind in zip(script, [*script[1:], None], strict=True):
+            # What is closed right behind a request leaves together with it: so no
+            # reply can meet a closed socket before, and be answered with a reset.
+            conversation.hold = (
+                isinstance(behind, steps.Close | steps.HalfClose)
+                and behind.connection == step.connection
+            )
             conversation.perform(step)
 
 

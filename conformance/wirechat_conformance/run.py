@@ -54,10 +54,10 @@ class Run:
         """The cases that have failed so far."""
         self.left = 0
         """Accounts of this run that it could not delete."""
-        self._broken_fences: dict[bool, tuple[str, ...]] = {}
         self._begin()
         self.names = Names(self._is_free)
         self.unused = self.names.unused
+        self._try_fences()
 
     def connect(self, receive_buffer: int | None = None) -> Peer:
         """Return a new connection.
@@ -81,19 +81,19 @@ class Run:
     def broken_fence(self, session: bool) -> tuple[str, ...]:
         """Return the rules that keep fences from working, with a session or not.
 
-        Whether they work is tried once, on connections that are used for nothing else.
+        That is tried once, when the run begins.
         """
-        if session not in self._broken_fences:
-            peer = self.witness if session else self._bare()
-            works = peer is None or asked(peer, self.unused) == NO_NAMES
-            rule = "LST-3" if session else "LST-4"
-            self._broken_fences[session] = () if works else (rule,)
         return self._broken_fences[session]
 
-    def _bare(self) -> Peer | None:
+    def _try_fences(self) -> None:
+        self._broken_fences: dict[bool, tuple[str, ...]] = {True: (), False: ()}
+        if self.witness and asked(self.witness, self.unused) != NO_NAMES:
+            self._broken_fences[True] = ("LST-3",)
         with suppress(GoneError):
-            return self.connect()
-        return None
+            bare = self.connect()
+            if asked(bare, self.unused) != NO_NAMES:
+                self._broken_fences[False] = ("LST-4",)
+            bare.close()
 
     def check_witness(self) -> None:
         """See that what a case did has not disturbed others.
@@ -173,8 +173,10 @@ class Run:
         self._dismiss()
         self.left = self.sweep()
 
-    def _begin(self) -> None:
+    def _begin(self, *, again: bool = True) -> None:
         """Bring in the witness and the idle connections.
+
+        What is silent on one connection may speak on the next, and is faulty then.
 
         Raises:
             InconclusiveError: The server takes no connection, or is silent on it.
@@ -191,6 +193,9 @@ class Run:
             first = peer.receive()
         except SilenceError as silence:
             peer.close()
+            if again:
+                self._begin(again=False)
+                return
             raise InconclusiveError(f"silent: {silence}") from None
         except BadFrameError:
             peer.close()

@@ -1,6 +1,5 @@
 """Conversations that are written in Python, for cases that no transcript can hold."""
 
-from contextlib import suppress
 from typing import NoReturn
 
 from wirechat_conformance import frames, steps
@@ -26,14 +25,16 @@ class Script(Conversation):
         super().__init__(run, {})
         self.run = run
         self.rules = rules
+        self._opened = 0
 
     # --- to set the scene ---
 
     def open(self, *connections: str) -> None:
         """Connect, no faster than the server accepts."""
-        for number, connection in enumerate(connections, 1):
+        for connection in connections:
             self.perform(steps.Open(connection))
-            if number % BACKLOG == 0:
+            self._opened += 1
+            if self._opened % BACKLOG == 0:
                 self.perform(steps.Fence(connection, rules=self.rules))
 
     def open_deaf(self, connection: str) -> None:
@@ -143,12 +144,15 @@ class Script(Conversation):
 def messages_of(script: Script, connection: str) -> tuple[list[bytes], bool]:
     """Return the texts that come before the fence, and whether that came.
 
-    A connection that is cut off may end in the middle of a frame.
+    A connection that the server cuts off may end in the middle of a frame.
     """
     texts: list[bytes] = []
-    with suppress(Failure):
+    try:
         while (frame := script.any(connection)) is not None:
             if frame.command != frames.SEND:
                 return texts, True
             texts.append(frame.fields[2])
+    except Failure:
+        if not script.connections[connection].peer.closed:
+            raise
     return texts, False

@@ -14,7 +14,14 @@ from wirechat_conformance.run import Run
 from wirechat_conformance.transcript import Transcript, load
 
 FOLDER = Path(__file__).parent.parent / "transcripts"
-CORPUS = [load(path) for path in sorted(FOLDER.rglob("*.txt"))]
+NEVER_CUT = {"frm/close-behind-many"}
+"""A connection that was closed altogether takes no reply. Cut into segments, the second
+request could meet the reset with which the reply to the first was answered."""
+CORPUS = [
+    read
+    for read in map(load, sorted(FOLDER.rglob("*.txt")))
+    if read.id not in NEVER_CUT
+]
 AT_ONCE = 4
 """Transcripts that are replayed at the same time."""
 LONG = 200
