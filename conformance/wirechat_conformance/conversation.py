@@ -111,8 +111,8 @@ class Connection:
     """The rules that the last step named: a fence behind it stands for them too."""
     optional: Received | None = None
     """What may come before that which must come next."""
-    rejected: tuple[str, ...] = ()
-    """The rules by which the last frame was rejected: an end may follow."""
+    rejected: tuple[str, ...] | None = None
+    """The rules by which the last frame was rejected, if it was: an end may follow."""
     sending: bool = True
     """We have closed nothing."""
     ended: bool = False
@@ -180,7 +180,7 @@ class Conversation:
             return
         self._flush_others(connection)
         connection.blame = step.rules or connection.blame
-        may_end = step.if_open and connection.rejected
+        may_end = step.if_open and connection.rejected is not None
         try:
             _ACTIONS[type(step)](self, connection, step)
         except MismatchError as mismatch:
@@ -289,9 +289,9 @@ class Conversation:
 
     def _settle(self, connection: Connection, how: str) -> None:
         """Take note of how a frame was rejected, now that it is known."""
-        for rule in connection.rejected:
+        for rule in connection.rejected or ():
             self._stage.chose(rule, how)
-        connection.rejected = ()
+        connection.rejected = None
 
     def _flush_others(self, connection: Connection | None) -> None:
         """Keep the order between connections."""

@@ -4,14 +4,20 @@ import itertools
 import secrets
 import string
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 _CHARACTERS = string.ascii_lowercase + string.digits
 _PREFIX = 3
 _COUNTER = 4
+_TRIES = 20
+"""Prefixes to look for a free one among: where none is, filters do not work."""
 LEAST = _PREFIX + _COUNTER
-"""Characters from which on a name is fresh by its prefix. A shorter one is looked for
-on the server, among the few that there are."""
+"""Characters from which on a name is fresh by its prefix. For a shorter one, and one of
+digits alone, the server is asked whether it is free."""
+
+
+class NoNameError(Exception):
+    """No username of the kind that is asked for is free."""
 
 
 class Names:
@@ -26,33 +32,50 @@ class Names:
         self._lock = threading.Lock()
         self._given: set[bytes] = set()
         self._counter = map("".join, itertools.product(_CHARACTERS, repeat=_COUNTER))
-        self.prefix = next(p for p in iter(_prefix, b"") if is_free(p + b"*"))
+        prefixes = [_prefix() for _ in range(_TRIES)]
+        self.prefix = next((p for p in prefixes if is_free(p + b"*")), prefixes[0])
         self.unused = self.fresh()
         """A name that is never given to an account: fences ask for it."""
 
     def fresh(self, length: int = LEAST) -> bytes:
-        """Return a new name of this many lower-case letters and digits."""
-        with self._lock:
-            return self._fresh(length)
+        """Return a new name of this many lower-case letters and digits.
 
-    def _fresh(self, length: int) -> bytes:
-        if length >= LEAST:
+        Raises:
+            NoNameError: All that are so short are taken.
+        """
+        with self._lock:
+            if length < LEAST:
+                short = map("".join, itertools.product(_CHARACTERS, repeat=length))
+                return self._free(short)
             name = self.prefix + next(self._counter).encode()
             return name + b"x" * (length - LEAST)
-        short = (
-            "".join(c).encode() for c in itertools.product(_CHARACTERS, repeat=length)
-        )
-        name = next(n for n in short if n not in self._given and self._is_free(n))
-        self._given.add(name)
-        return name
+
+    def like(self, example: str) -> bytes:
+        """Return a new name as long as an example, of digits alone if that is.
+
+        Raises:
+            NoNameError: There is none.
+        """
+        if not example.isdigit():
+            return self.fresh(len(example))
+        with self._lock:
+            return self._free(_digits(example) for _ in range(_TRIES))
+
+    def _free(self, candidates: Iterable[str]) -> bytes:
+        for candidate in candidates:
+            name = candidate.encode()
+            if name not in self._given and self._is_free(name):
+                self._given.add(name)
+                return name
+        raise NoNameError("no username that is so short, or all digits, is free")
 
     def for_transcript(self, names: Mapping[str, str]) -> dict[str, bytes]:
-        """Return a value for each username of a transcript, as long as its example."""
+        """Return a value for each username of a transcript, like its example."""
         values: dict[str, bytes] = {}
         for name, example in names.items():
             upper = example.removeprefix("upper ")
             values[name] = (
-                self.fresh(len(example)) if upper == example else values[upper].upper()
+                self.like(example) if upper == example else values[upper].upper()
             )
         return values
 
@@ -62,3 +85,8 @@ def _prefix() -> bytes:
     letter = secrets.choice(string.ascii_lowercase)
     rest = (secrets.choice(_CHARACTERS) for _ in range(_PREFIX - 1))
     return "".join([letter, *rest]).encode()
+
+
+def _digits(example: str) -> str:
+    """Return random digits, with zeros where an example has them."""
+    return "".join(d if d == "0" else secrets.choice("123456789") for d in example)

@@ -15,11 +15,12 @@ MORE = getattr(socket, "MSG_MORE", 0)
 _CHUNK = 1 << 18
 _RESET = select.POLLERR | select.POLLHUP
 _ENDED = getattr(select, "POLLRDHUP", 0) | _RESET
-
-
 CONNECT = 5.0
 """Seconds to wait for a connection: a SYN that was dropped is repeated after 1 s and
 3 s, and no rule says how fast connections are accepted."""
+WHOLE = 5
+"""Time-outs in which a frame that has begun to come, or a segment that has begun to
+go, must be through: long ones may take a while, but not for ever."""
 
 
 class SilenceError(Exception):
@@ -116,12 +117,12 @@ class Peer:
             SilenceError: The server takes nothing within the time-out.
         """
         for segment in segments:
-            left = memoryview(segment)
+            left, until = memoryview(segment), self._until()
             while left and self.closed != "reset":
                 try:
                     left = left[self.socket.send(left, flags) :]
                 except BlockingIOError:
-                    self._wait(sending=True)
+                    self._wait(until, sending=True)
                 except OSError:
                     return
 
@@ -137,6 +138,7 @@ class Peer:
             SilenceError: Nothing comes within the time-out.
             frames.BadFrameError: What comes is no frame.
         """
+        until = self._until()
         while True:
             frame = frames.take(self.buffer)
             if frame is not None:
@@ -147,10 +149,16 @@ class Peer:
                     reason = f"the connection ended after {len(seen)} octets of a frame"
                     raise frames.BadFrameError("FRM-1", reason, seen)
                 return None
-            self._wait()
+            self._wait(until)
 
-    def _wait(self, *, sending: bool = False) -> None:
+    def _until(self) -> float:
+        return time.monotonic() + WHOLE * self.patience.bound
+
+    def _wait(self, until: float, *, sending: bool = False) -> None:
         """Wait for octets or the end, or for room to send."""
+        if time.monotonic() > until:
+            self.patience.lost()
+            raise SilenceError(f"not done within {WHOLE} times the time-out")
         if self._read():
             return
         bound, begun = self.patience.bound, time.monotonic()
@@ -190,15 +198,19 @@ class Peer:
         poll.register(self.socket, select.POLLIN)
         poll.poll(self.patience.bound * 1000)
 
-    def was_reset(self, seconds: float) -> bool:
+    def end(self, seconds: float) -> str:
         """Wait for the server's end of the connection, reading nothing.
 
         Returns:
-            Whether the end came, and was a reset.
+            "closed" or "reset", or nothing where the end did not come.
         """
         poll = select.poll()
         poll.register(self.socket, _ENDED)
-        return any(event & _RESET for _, event in poll.poll(seconds * 1000))
+        events = poll.poll(seconds * 1000)
+        if not events:
+            self.patience.lost()
+            return ""
+        return "reset" if events[0][1] & _RESET else "closed"
 
     def half_close(self) -> None:
         """Close the sending side (FIN)."""

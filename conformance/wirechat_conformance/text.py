@@ -7,7 +7,7 @@ replaces by a fresh one of the same length.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 Part = bytes | str
 Text = tuple[Part, ...]
@@ -63,7 +63,7 @@ def read(written: str) -> Text:
     Raises:
         ValueError: It is no text.
     """
-    return tuple(part for item in read_items(written) for part in item)
+    return tuple(_joined(part for item in read_items(written) for part in item))
 
 
 def read_items(written: str) -> list[Text]:
@@ -77,36 +77,43 @@ def read_items(written: str) -> list[Text]:
     while at < len(written):
         item = _ITEM.match(written, at)
         if item is None:
-            raise ValueError(f"not octets: {written[at:]!r}")
+            raise ValueError(f"not octets: {written[at:].lstrip()!r}")
         hexadecimal, times = item["hex"], int(item["times"] or 1)
-        once = (bytes.fromhex(hexadecimal),) if hexadecimal else _pieces(item["quoted"])
-        items.append(_repeated(once, times))
+        parts = (
+            (bytes.fromhex(hexadecimal),) if hexadecimal else _pieces(item["quoted"])
+        )
+        items.append(tuple(_joined(parts * times)))
         at = item.end()
     return items
 
 
 def _pieces(quoted: str) -> Text:
     parts: list[Part] = []
-    octets = b""
     at = 0
     while at < len(quoted):
         piece = _PIECE.match(quoted, at)
         if piece is None:
             raise ValueError(f"no escape or printable character: {quoted[at:]!r}")
         if piece["name"]:
-            parts += [octets, piece["name"]] if octets else [piece["name"]]
-            octets = b""
+            parts.append(piece["name"])
         elif piece["hex"]:
-            octets += bytes.fromhex(piece["hex"])
+            parts.append(bytes.fromhex(piece["hex"]))
         else:
-            octets += (piece["plain"] or piece["char"]).encode()
+            parts.append((piece["plain"] or piece["char"]).encode())
         at = piece.end()
-    return (*parts, octets) if octets else tuple(parts)
+    return tuple(parts)
 
 
-def _repeated(parts: Text, times: int) -> Text:
-    """Return a text that stands so many times, neighbouring octets as one part."""
-    match parts:
-        case (bytes(octets),):
-            return (octets * times,)
-    return parts * times
+def _joined(parts: Iterable[Part]) -> Iterator[Part]:
+    """Give the parts with neighbouring octets as one."""
+    octets = bytearray()
+    for part in parts:
+        if isinstance(part, bytes):
+            octets += part
+            continue
+        if octets:
+            yield bytes(octets)
+        yield part
+        octets.clear()
+    if octets:
+        yield bytes(octets)

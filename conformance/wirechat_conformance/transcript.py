@@ -257,14 +257,16 @@ def write(transcript: Transcript) -> str:
     head = [f"title   {transcript.title}"]
     head += [f"name    {name} = {value}" for name, value in transcript.names.items()]
     values = examples(transcript.names)
-    steps = [_write_line(mark, step, values) for mark, step in transcript.lines]
-    if not transcript.has_twin:
-        steps = [line.removeprefix("  ") for line in steps]
+    marks = [f"{mark} " * transcript.has_twin for mark, _ in transcript.lines]
+    steps = [
+        _write_line(mark, step, values)
+        for mark, (_, step) in zip(marks, transcript.lines, strict=True)
+    ]
     return "\n".join([*head, "", *steps, ""])
 
 
 def _write_line(mark: str, step: Step, names: Mapping[str, bytes]) -> str:
-    line = f"{mark} {write_step(step, names)}"
+    line = f"{mark}{write_step(step, names)}"
     return f"{line:<58}  {' '.join(step.rules)}" if step.rules else line
 
 
@@ -304,4 +306,4 @@ def write_frame(command: int, body: text.Text, names: Mapping[str, bytes]) -> st
 
 
 def _items(names: tuple[text.Text, ...]) -> str:
-    return " ".join(text.write(name) for name in names)
+    return " ".join(text.write(name) or '""' for name in names)

@@ -7,6 +7,8 @@ import pytest
 
 from wirechat_conformance import frames
 from wirechat_conformance.conversation import Failure
+from wirechat_conformance.frames import BadFrameError
+from wirechat_conformance.peer import SilenceError
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 
@@ -65,10 +67,13 @@ def test_filters_that_backtrack(run: Run) -> None:
 def recover(script: Script, connection: str) -> None:
     """Wait until the server has done with a filter and serves others again."""
     until = time.monotonic() + RECOVERY * script.run.patience.seconds
-    while time.monotonic() < until:
-        with suppress(Failure):
-            script.fence(connection)
-            return
+    peer = script.connections[connection].peer
+    with suppress(BadFrameError):
+        peer.send([frames.frame(frames.LIST, script.run.unused)])
+        while time.monotonic() < until:
+            with suppress(SilenceError):
+                peer.receive()
+                return
 
 
 @pytest.mark.rules("LST-6")
