@@ -58,6 +58,7 @@ def test_gzip_gives_chunks_of_bounded_size() -> None:
         (gzip.compress(b"one") + b"junk", "damaged gzip data: "),
         (b"\x1f\x8b\x08\x00" + b"\xff" * 30, "damaged gzip data: "),
     ],
+    ids=["cut", "junk-behind", "no-deflate"],
 )
 def test_damaged_gzip(packed: bytes, reason: str) -> None:
     chunks, told = unpack(iter([packed]))

@@ -1,0 +1,34 @@
+"""Faulty servers: each is the reference with one small change that breaks a rule."""
+
+from tests.faults import (
+    acc_accounts,
+    acc_ends,
+    acc_names,
+    dat,
+    dlv,
+    frm_frames,
+    frm_lengths,
+    frm_stream,
+    lim,
+    lst,
+    snd_messages,
+    snd_rules,
+)
+from tests.faults.registry import FAULTS, Fault
+
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "acc_accounts",
+    "acc_ends",
+    "acc_names",
+    "dat",
+    "dlv",
+    "frm_frames",
+    "frm_lengths",
+    "frm_stream",
+    "lim",
+    "lst",
+    "snd_messages",
+    "snd_rules",
+]

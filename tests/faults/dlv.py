@@ -1,0 +1,267 @@
+"""Faults in what is kept, and in how it is delivered."""
+
+import os
+
+from tests.faults.registry import breaks
+from tests.parts import (
+    SUCCESS,
+    Account,
+    Chat,
+    Frame,
+    Message,
+    Outbox,
+    Session,
+    altered,
+    error,
+    octets_of,
+)
+from wirechat.codec import HEADER_SIZE, Command, encode_data
+
+# DLV-1, DLV-2: DELIVER.
+
+
+class Releasing(Chat):
+    """A chat that releases what is kept in a way of its own."""
+
+    def release(self, account: Account) -> list[Message]:
+        return self.released(account, super().release(account))
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        raise NotImplementedError
+
+
+@breaks("DLV-1")
+class NewestFirst(Releasing):
+    """Delivers the newest message first."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        return messages[::-1]
+
+
+@breaks("DLV-1")
+class OneADeliver(Releasing):
+    """Delivers one message, and keeps the others."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        self.keep(messages[1:])
+        return messages[:1]
+
+
+@breaks("DLV-1")
+class TenADeliver(Releasing):
+    """Delivers ten messages, and keeps the others."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        self.keep(messages[10:])
+        return messages[:10]
+
+
+@breaks("DLV-1")
+class LastStaysKept(Releasing):
+    """Delivers all messages, and keeps the last one."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        self.keep(messages[-1:])
+        return messages
+
+
+@breaks("DLV-1")
+class DeliveredAsOneFrame(Chat):
+    """Delivers all that is kept in one frame."""
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().deliver(session, frame)
+        if not session.account or len(replies) < 2:
+            return replies
+        data = b"|||".join(octets_of(item)[HEADER_SIZE:] for _, item in replies)
+        return [(session, encode_data(Command.SEND, data))]
+
+
+@breaks("DLV-1")
+class DeliveredAsDeliver(Chat):
+    """Delivers with the command DELIVER."""
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().deliver(session, frame)
+        if not session.account:
+            return replies
+        data = [octets_of(item)[HEADER_SIZE:] for _, item in replies]
+        return [(session, encode_data(Command.DELIVER, one)) for one in data]
+
+
+@breaks("DLV-1")
+class DeliveredAgain(Releasing):
+    """Delivers what is kept, and keeps it."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        self.keep(messages)
+        return messages
+
+
+@breaks("DLV-1")
+class OneListForAll(Chat):
+    """Delivers what is kept for anybody."""
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        if not session.account:
+            return super().deliver(session, frame)
+        every = [self.release(account) for account in self.accounts.values()]
+        return [(session, message) for messages in every for message in messages]
+
+
+@breaks("DLV-2")
+class DeliverAnsweredBefore(Chat):
+    """Answers DELIVER with an empty RESPONSE before the messages."""
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().deliver(session, frame)
+        return [(session, SUCCESS), *replies] if session.account else replies
+
+
+@breaks("DLV-2")
+class DeliverAnsweredBehind(Chat):
+    """Answers DELIVER with an empty RESPONSE behind the messages, if there are any."""
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().deliver(session, frame)
+        if not (session.account and replies):
+            return replies
+        return [*replies, (session, SUCCESS)]
+
+
+@breaks("DLV-2")
+class NothingKeptIsTold(Chat):
+    """Answers DELIVER with "no messages" where there are none."""
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        return super().deliver(session, frame) or [(session, error("no messages"))]
+
+
+# DLV-3, DLV-4: DELIVER without a session, LOGIN without DELIVER.
+
+
+@breaks("DLV-3")
+class DeliverWithoutSessionSilent(Chat):
+    """Does not answer DELIVER without a session."""
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        return super().deliver(session, frame) if session.account else []
+
+
+@breaks("DLV-3")
+class DeliverWithoutSessionSucceeds(Chat):
+    """Answers DELIVER without a session with success."""
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        reply: Outbox = [(session, SUCCESS)]
+        return super().deliver(session, frame) if session.account else reply
+
+
+@breaks("DLV-3")
+class DeliverAfterDeleteFatal(Chat):
+    """Ends the server at DELIVER on a connection whose account was deleted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: set[Session] = set()
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        self.deleted.add(session)
+        return super().delete(session, frame)
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        if session in self.deleted and not session.account:
+            os._exit(1)
+        return super().deliver(session, frame)
+
+
+@breaks("DLV-4")
+class LoginDelivers(Chat):
+    """Delivers what is kept at LOGIN."""
+
+    def enter(self, session: Session, account: Account) -> Outbox:
+        messages = [(session, message) for message in self.release(account)]
+        return super().enter(session, account) + messages
+
+
+@breaks("DLV-4")
+class LoginEmpties(Chat):
+    """Begins each session with nothing kept."""
+
+    def enter(self, session: Session, account: Account) -> Outbox:
+        self.release(account)
+        return super().enter(session, account)
+
+
+@breaks("DLV-4")
+class LogoutEmpties(Chat):
+    """Forgets at the end of a session what was kept before it began."""
+
+    def leave(self, session: Session) -> None:
+        if session.account:
+            self.release(session.account)
+        super().leave(session)
+
+
+# DLV-5, DLV-6: other events.
+
+
+@breaks("DLV-5")
+class LiveReleasesKept(Chat):
+    """Delivers what is kept with the first live message."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        to, message = replies[0]
+        if isinstance(message, Message) and to.account:
+            return [(to, kept) for kept in self.release(to.account)] + replies
+        return replies
+
+
+@breaks("DLV-5")
+class LiveWaitsBehindKept(Chat):
+    """Keeps a live message behind others that are kept, until DELIVER."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        _, message = replies[0]
+        if isinstance(message, Message) and message.recipient.kept:
+            self.keep([message])
+            return replies[1:]
+        return replies
+
+
+@breaks("DLV-6")
+class SenderTakesMessagesAlong(Chat):
+    """Removes, with an account, what it has sent and is kept for others."""
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        begin = session.account.name.encode() if session.account else b"\xff"
+        for account in self.accounts.values():
+            account.kept = [
+                message
+                for message in account.kept
+                if not octets_of(message)[HEADER_SIZE:].startswith(begin + b"|||")
+            ]
+        return super().delete(session, frame)
+
+
+@breaks("DLV-6")
+class SenderMadeAnonymous(Chat):
+    """Renames a deleted sender in messages that are kept."""
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        name = session.account.name.encode() if session.account else b"\xff"
+        for account in self.accounts.values():
+            account.kept = [
+                renamed
+                for kept in account.kept
+                if isinstance(
+                    renamed := altered(kept, self.renamed(kept, name)), Message
+                )
+            ]
+        return super().delete(session, frame)
+
+    def renamed(self, message: Message, name: bytes) -> bytes:
+        octets = octets_of(message)
+        return octets.replace(name + b"|||", b"x" * len(name) + b"|||", 1)
