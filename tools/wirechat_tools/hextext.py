@@ -133,6 +133,6 @@ def _nanoseconds(time: bytes | None) -> int | None:
     whole, _, fraction = (time or b"").decode("ascii").rstrip("Z").partition(".")
     try:
         seconds = datetime.fromisoformat(f"{whole}+00:00").timestamp()
+        return int(seconds) * 10**9 + int(fraction[:9].ljust(9, "0"))
     except ValueError:
         return None
-    return int(seconds) * 10**9 + int(fraction[:9].ljust(9, "0"))

@@ -191,9 +191,9 @@ def _records(
             size = form.size(held, at)
             if at + size > len(held):
                 break
+            packet = None
             try:
                 packet = form.packet(held, at, size) if size else None
-                at += size
             except ValueError:
                 size = 0
             if packet:
@@ -201,7 +201,7 @@ def _records(
             if not size:
                 yield Fault(None, None, f"damaged capture file (offset {gone + at})")
                 lost = True
-                at += 1
+            at += size or 1
         gone, held, at = gone + at, held[at:], 0
         chunk = next(chunks, b"")
         if not chunk:

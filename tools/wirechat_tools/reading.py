@@ -9,12 +9,11 @@ from wirechat_tools.pcap import PCAP_MAGICS, PCAPNG_MAGIC
 from wirechat_tools.source import Source, gunzip
 from wirechat_tools.traffic import End, Fault, Octets, Stream, Traffic
 
-LOOK = 4096
-"""Octets within which a text shows what it is."""
+LOOK = 64 * 1024
+"""Octets within which a text shows what it is: the log of a run lists all rules ahead
+of the first frame."""
 _NO_TEXT = re.compile(rb"[^\t\n\r -\x7e\x80-\xff]")
-_PASSED_OVER = re.compile(
-    rb"\s*(#.*|title .*|name .*|[IO]?( ?\d{4}-\d\d-\d\dT\S+Z)?\s*)$"
-)
+_PASSED_OVER = re.compile(rb"\s*(#.*|[IO]?( ?\d{4}-\d\d-\d\dT\S+Z)?\s*)$")
 
 Reader = Callable[[Iterable[bytes]], Iterator[Traffic]]
 
@@ -59,12 +58,13 @@ def recognise(source: Source) -> Reader:
 
 
 def _text(head: bytes) -> Reader | None:
-    """Tell what kind of text this is, by the first line that says something."""
-    for line in head.splitlines():
-        if _PASSED_OVER.match(line):
-            continue
-        return next((read for test, read in _TEXTS if test(line)), None)
-    return None
+    """Tell what kind of text this is: hex begins at once, frames may be anywhere."""
+    lines = [line for line in head.splitlines() if not _PASSED_OVER.match(line)]
+    if any(map(logs.STEP.match, lines)):
+        return logs.transcript
+    if lines and _is_row(lines[0]):
+        return hextext.rows
+    return hextext.plain if lines and hextext.PLAIN.match(lines[0]) else None
 
 
 def _is_row(line: bytes) -> bool:
@@ -76,9 +76,4 @@ _MAGICS: tuple[tuple[bytes, Reader], ...] = (
     (b"\x1f\x8b", unpacked),
     (PCAPNG_MAGIC, captured),
     *((magic, captured) for magic in PCAP_MAGICS),
-)
-_TEXTS: tuple[tuple[Callable[[bytes], object], Reader], ...] = (
-    (logs.STEP.match, logs.transcript),
-    (_is_row, hextext.rows),
-    (hextext.PLAIN.match, hextext.plain),
 )
