@@ -305,6 +305,6 @@ def test_other_characters_match_themselves(pattern: str) -> None:
 )
 def test_no_filter_takes_long(pattern: str) -> None:
     matches = matcher(pattern)
-    begin = time.perf_counter()
+    begin = time.thread_time()
     assert not any(matches("a" * 60 + "ab" * 2 + "a" + str(i)) for i in range(1000))
-    assert time.perf_counter() - begin < 1
+    assert time.thread_time() - begin < 1

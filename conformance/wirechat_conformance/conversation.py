@@ -293,7 +293,7 @@ class Conversation:
 
     def _flush_others(self, connection: Connection | None) -> None:
         """Keep the order between connections."""
-        for other in self.connections.values():
+        for other in self.connections.values() if self._together else ():
             if other is not connection:
                 self._flush(other)
 
@@ -327,8 +327,9 @@ class Conversation:
             self._send(connection, step)
             frame = self._frame(connection)
             if not judge.is_error(frame) or time.monotonic() > until:
-                # The step behind this one is there to judge it.
+                # The step behind this one is there to take and judge it.
                 connection.peer.buffer[:0] = frame.octets
+                self._log.pop()
                 return
             connection.asked.pop()
             time.sleep(pause)  # the pace at which it asks, no wait for an event

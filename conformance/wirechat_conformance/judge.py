@@ -11,6 +11,10 @@ MAX_ERROR = 65536
 """Octets that an error text may have, by the definition of an error reply."""
 
 
+SHOWN = 60
+"""Octets of data that are shown of a frame."""
+
+
 class MismatchError(Exception):
     """What came is not what was expected.
 
@@ -29,8 +33,8 @@ class MismatchError(Exception):
 
 def describe(frame: Received) -> str:
     """Return a frame as a transcript shows it, shortened where it is long."""
-    shown = escape(frame.data[:160])
-    more = f"… ({len(frame.data) - 160} more)" if len(frame.data) > 160 else ""
+    shown = escape(frame.data[:SHOWN])
+    more = f"… ({len(frame.data) - SHOWN} more)" if len(frame.data) > SHOWN else ""
     data = f' "{shown}"{more}' if frame.data else ""
     return f"{frames.NAMES[frame.command]} {len(frame.data)}{data}"
 

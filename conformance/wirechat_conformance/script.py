@@ -1,5 +1,6 @@
 """Conversations that are written in Python, for cases that no transcript can hold."""
 
+from contextlib import suppress
 from typing import NoReturn
 
 from wirechat_conformance import frames, steps
@@ -137,3 +138,17 @@ class Script(Conversation):
         """Say that something else came than what was expected."""
         told = describe(got) if isinstance(got, Received) else got or "closed"
         raise Failure(self.rules, expected, told, detail, self.shown())
+
+
+def messages_of(script: Script, connection: str) -> tuple[list[bytes], bool]:
+    """Return the texts that come before the fence, and whether that came.
+
+    A connection that is cut off may end in the middle of a frame.
+    """
+    texts: list[bytes] = []
+    with suppress(Failure):
+        while (frame := script.any(connection)) is not None:
+            if frame.command != frames.SEND:
+                return texts, True
+            texts.append(frame.fields[2])
+    return texts, False

@@ -7,7 +7,7 @@ replaces by a fresh one of the same length.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 Part = bytes | str
 Text = tuple[Part, ...]
@@ -79,41 +79,34 @@ def read_items(written: str) -> list[Text]:
         if item is None:
             raise ValueError(f"not octets: {written[at:]!r}")
         hexadecimal, times = item["hex"], int(item["times"] or 1)
-        parts = (
-            (bytes.fromhex(hexadecimal),) if hexadecimal else _pieces(item["quoted"])
-        )
-        items.append(tuple(_joined(parts * times)))
+        once = (bytes.fromhex(hexadecimal),) if hexadecimal else _pieces(item["quoted"])
+        items.append(_repeated(once, times))
         at = item.end()
     return items
 
 
 def _pieces(quoted: str) -> Text:
     parts: list[Part] = []
+    octets = b""
     at = 0
     while at < len(quoted):
         piece = _PIECE.match(quoted, at)
         if piece is None:
             raise ValueError(f"no escape or printable character: {quoted[at:]!r}")
         if piece["name"]:
-            parts.append(piece["name"])
+            parts += [octets, piece["name"]] if octets else [piece["name"]]
+            octets = b""
         elif piece["hex"]:
-            parts.append(bytes.fromhex(piece["hex"]))
+            octets += bytes.fromhex(piece["hex"])
         else:
-            parts.append((piece["plain"] or piece["char"]).encode())
+            octets += (piece["plain"] or piece["char"]).encode()
         at = piece.end()
-    return tuple(parts)
+    return (*parts, octets) if octets else tuple(parts)
 
 
-def _joined(parts: Text) -> Iterator[Part]:
-    """Give the parts with neighbouring octets as one."""
-    octets = b""
-    for part in parts:
-        if isinstance(part, bytes):
-            octets += part
-            continue
-        if octets:
-            yield octets
-        yield part
-        octets = b""
-    if octets:
-        yield octets
+def _repeated(parts: Text, times: int) -> Text:
+    """Return a text that stands so many times, neighbouring octets as one part."""
+    match parts:
+        case (bytes(octets),):
+            return (octets * times,)
+    return parts * times

@@ -66,7 +66,7 @@ class Connection:
         return bool(poll.poll(None if seconds is None else seconds * 1000))
 
     def put(self, frames: list[bytes], live: bool = False) -> None:
-        """Send frames, after those that wait, as far as the socket takes them now.
+        """Let frames wait behind those that do, until :meth:`flush` sends them.
 
         ``live`` says that these are messages which the client did not ask for.
         """
@@ -74,7 +74,6 @@ class Connection:
         self._batches.append(Batch(frames, memoryview(octets), live))
         self.queued += len(octets)
         self.live += live * len(octets)
-        self.flush()
 
     def flush(self) -> None:
         """Send what the socket takes now of what waits."""

@@ -125,7 +125,7 @@ class Exchange:
         connection = self.connections[session]
         behind = connection.live >= self.max_queue
         connection.put(frames, live)
-        self.settle(connection)
+        self.flush(connection)
         if live and behind:
             self.cut_off(connection)
         elif connection.queued and not connection.writer:
@@ -133,15 +133,16 @@ class Exchange:
             if not connection.writer:
                 self.cut_off(connection)
 
-    def settle(self, connection: Connection) -> None:
-        """Keep what a broken connection's client will not get (SND-12)."""
+    def flush(self, connection: Connection) -> None:
+        """Send what the socket takes, or keep what it never will (SND-12)."""
+        connection.flush()
         if connection.broken:
             self.chat.keep(connection.take_unsent())
 
     def cut_off(self, connection: Connection) -> None:
         """Part with a client that does not read, keep what it missed (SND-14)."""
         connection.broken = connection.cut_off = True
-        self.settle(connection)
+        self.chat.keep(connection.take_unsent())
         self.chat.leave(connection.session)
         connection.hang_up(socket.SHUT_RDWR)
 
@@ -155,16 +156,16 @@ class Exchange:
         while connection.queued > most:
             in_time = connection.wait(select.POLLOUT, seconds)
             with self.lock:
-                connection.flush()
-                self.settle(connection)
+                self.flush(connection)
                 if not in_time:
                     self.cut_off(connection)
 
     def write(self, connection: Connection) -> None:
         """Send what waits for one connection, as long as something does."""
         while True:
-            self.drain(connection, 0)
+            connection.wait(select.POLLOUT)
             with self.lock:
+                self.flush(connection)
                 if not connection.queued:
                     connection.writer = None
                     return

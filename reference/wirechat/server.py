@@ -89,7 +89,8 @@ class Server(Exchange):
         takes longer than ``GRACE`` seconds is given up.
         """
         self._stopping.set()
-        self._listener.shutdown(socket.SHUT_RDWR)  # it wakes the thread
+        with suppress(OSError):  # stopped before
+            self._listener.shutdown(socket.SHUT_RDWR)  # it wakes the thread
         self._acceptor.join()
         self._listener.close()
         self._spare.close()
@@ -136,6 +137,7 @@ class Server(Exchange):
         with self.lock:
             self.connections.pop(connection.session, None)
         connection.put([TOO_MANY])
+        connection.flush()
         connection.hang_up(socket.SHUT_WR)
         connection.discard(len(TOO_MANY), 0)
         connection.close()

@@ -5,7 +5,7 @@ import pytest
 from wirechat_conformance import frames, steps
 from wirechat_conformance.judge import is_error
 from wirechat_conformance.run import Run
-from wirechat_conformance.script import Script
+from wirechat_conformance.script import Script, messages_of
 
 BATCH = 48
 """Connections used at a time: fewer than the hundred that a server has to serve."""
@@ -106,14 +106,20 @@ def test_a_thousand_messages_ahead_of_their_echoes(run: Run) -> None:
         sent = [frames.frame(frames.SEND, sender, recipient, m) for m in messages]
         script.octets("A", b"".join(sent))
         for message in messages:
+            if not script.peek("A", frames.SEND):
+                script.rules = ("LIM-3",)
             script.receive("A", frames.SEND, sender, recipient, message)
         script.open("C")
         script.login("C", recipient)
-        script.rules = "LIM-3", "SND-12", "DLV-1"
         script.send("C", frames.DELIVER)
-        for message in messages:
-            script.receive("C", frames.SEND, sender, recipient, message)
-        script.fence("C")
+        script.send("C", frames.LIST, run.unused)
+        kept, _ = messages_of(script, "C")
+        if len(kept) < len(messages):
+            script.rules = "LIM-3", "SND-12"
+            script.fail("a thousand kept messages", f"{len(kept)} of them")
+        if kept != messages:
+            script.rules = "DLV-1", "SND-11"
+            script.fail("the messages as they were sent, oldest first", "others")
 
 
 @pytest.mark.rules("FRM-4")

@@ -1,13 +1,10 @@
 """Sending: what a server may choose, order under load, and who does not read."""
 
-from contextlib import suppress
-
 import pytest
 
 from wirechat_conformance import frames
-from wirechat_conformance.conversation import Failure
 from wirechat_conformance.run import Run
-from wirechat_conformance.script import Script
+from wirechat_conformance.script import Script, messages_of
 
 
 @pytest.mark.rules("SND-10")
@@ -129,14 +126,14 @@ def test_recipient_that_does_not_read(run: Run) -> None:
             script.fence("C")
         script.rules = ("SND-12",)
         script.send("B", frames.LIST, run.unused)
-        live, connected = messages(script, "B")
+        live, connected = messages_of(script, "B")
         if not connected:
             script.open("D")
             script.login("D", recipient)
         reader = "B" if connected else "D"
         script.send(reader, frames.DELIVER)
         script.send(reader, frames.LIST, run.unused)
-        kept, _ = messages(script, reader)
+        kept, _ = messages_of(script, reader)
         got = live + kept
         lost = [text for text in accepted if text not in got]
         if sorted(got) != sorted(set(got)):
@@ -164,17 +161,3 @@ def test_sender_that_does_not_read(run: Run) -> None:
             script.send("B", frames.SEND, other, other, b"hi")
             script.receive("B", frames.SEND, other, other, b"hi")
             script.receive("B", frames.SEND, other, other, b"hi")
-
-
-def messages(script: Script, connection: str) -> tuple[list[bytes], bool]:
-    """Return the texts that come before the fence, and whether that came.
-
-    A connection that is cut off may end in the middle of a frame.
-    """
-    texts: list[bytes] = []
-    with suppress(Failure):
-        while (frame := script.any(connection)) is not None:
-            if frame.command != frames.SEND:
-                return texts, True
-            texts.append(frame.fields[2])
-    return texts, False

@@ -1,0 +1,150 @@
+"""The dump command, from its arguments to its exit status."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wirechat.codec import encode
+from wirechat_tools.dump import Dump, main, raw
+from wirechat_tools.render import Hex, Lines
+
+CHAT = encode(0, "ann") + encode(2, "ann", "bob", "hi") + encode(1) + encode(6)
+RUN = [sys.executable, "-c", "from wirechat_tools.dump import main; exit(main())"]
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> str:
+    path = tmp_path / "chat"
+    path.write_bytes(CHAT)
+    return str(path)
+
+
+def commands(text: str) -> list[str]:
+    return [json.loads(line)["command"] for line in text.splitlines()]
+
+
+def test_frames_of_a_file(chat: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", chat]) == 0
+    assert commands(capsys.readouterr().out) == ["CREATE", "SEND", "LIST", "RESPONSE"]
+
+
+def test_only_some_commands(chat: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "--only", "send,LIST", chat]) == 0
+    assert commands(capsys.readouterr().out) == ["SEND", "LIST"]
+
+
+def test_only_one_connection(chat: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "--connection", "2", chat]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["--json", "--connection", "1", chat]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("option", "environ", "coloured"),
+    [("always", "", True), ("never", "", False), ("auto", "", False)],
+)
+def test_colour(
+    option: str,
+    environ: str,
+    coloured: bool,
+    chat: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--color", option, "--fields", chat]) == 0
+    assert ("\x1b" in capsys.readouterr().out) is coloured
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_colour_on_a_terminal(
+    no_color: str,
+    coloured: bool,
+    chat: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    assert main([chat]) == 0
+    assert ("\x1b" in capsys.readouterr().out) is coloured
+
+
+def test_what_is_wrong_makes_the_exit_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "broken"
+    path.write_bytes(CHAT[:-1])
+    assert main([str(path)]) == 1
+    assert "FRM-1 cut off" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["missing", ".", "\x1b[0m"])
+def test_a_file_that_can_not_be_read(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([f"{tmp_path}/{name}"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "\x1b" not in error
+
+
+@pytest.mark.parametrize("options", [["--only", "SHOUT"], ["--connection", "x"]])
+def test_usage(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(options)
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err
+
+
+def test_standard_input_and_a_closed_pipe() -> None:
+    with subprocess.Popen(
+        RUN, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(CHAT)
+        process.stdin.flush()
+        # What has come is shown at once, with the input still open.
+        assert process.stdout.readline() == b'# 1  CREATE  3 octets  offset 0  "ann"\n'
+        process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(CHAT * 10_000)
+            process.stdin.close()
+        assert process.stderr.read() == b""
+        assert process.wait(10) == 0
+
+
+def test_follow_shows_what_is_added_until_it_is_interrupted(tmp_path: Path) -> None:
+    path = tmp_path / "growing"
+    path.write_bytes(CHAT[:50])
+    with subprocess.Popen(
+        [*RUN, "--follow", "--fields", str(path)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b'     1  CREATE            3  "ann"\n'
+        with path.open("ab") as file:
+            file.write(CHAT[50:])
+        rest = [process.stdout.readline().split()[1] for _ in range(3)]
+        assert rest == [b"SEND", b"LIST", b"RESPONSE"]
+        process.send_signal(2)
+        assert process.wait(10) == 0
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=500)
+def test_garbage_is_shown_and_never_more(octets: bytes) -> None:
+    for renderer in (Hex(full=True), Lines()):
+        out: list[str] = []
+        dump = Dump(renderer, out.append)
+        dump.show(raw([octets]))
+        text = "".join(out)
+        assert text.isascii()
+        assert "\x1b" not in text
+        assert dump.faulty or octets == b"" or octets[0] == 0

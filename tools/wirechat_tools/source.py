@@ -1,0 +1,70 @@
+"""Octets from files and pipes as they come, with a look ahead to tell what they are."""
+
+import io
+import time
+import zlib
+from collections.abc import Callable, Iterator
+
+CHUNK = 256 * 1024
+"""Octets of one read: enough to make the calls cheap, and soon shown."""
+POLL = 0.1
+"""Seconds between two looks at a file that may grow."""
+
+
+def read(file: io.FileIO, before: Callable[[], None] = lambda: None) -> Iterator[bytes]:
+    """Give what is in a file; call ``before`` ahead of each read, which may block."""
+    before()
+    while octets := file.read(CHUNK):
+        yield octets
+        before()
+
+
+def follow(
+    file: io.FileIO,
+    before: Callable[[], None] = lambda: None,
+    wait: Callable[[], None] = lambda: time.sleep(POLL),
+) -> Iterator[bytes]:
+    """Give what is in a file, and what is added to it, without an end."""
+    while True:
+        yield from read(file, before)
+        wait()
+
+
+def gunzip(octets: Iterator[bytes]) -> Iterator[bytes]:
+    """Give what gzip has packed, one member or several, in chunks of bounded size.
+
+    Raises:
+        ValueError: The octets are damaged, or end too early.
+    """
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        for packed in octets:
+            while packed:
+                if unpacker.eof:
+                    unpacker = zlib.decompressobj(wbits=31)
+                yield unpacker.decompress(packed, CHUNK)
+                packed = unpacker.unconsumed_tail or unpacker.unused_data
+    except zlib.error as error:
+        raise ValueError(f"damaged gzip data: {error}") from None
+    if not unpacker.eof:
+        raise ValueError("the gzip data ends too early")
+
+
+class Source:
+    """Octets in chunks, that can be looked at before they are taken."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._ahead = b""
+
+    def looks(self, most: int) -> Iterator[bytes]:
+        """Give the first octets, and more of them each time, up to this many or all."""
+        while len(self._ahead) < most and (chunk := next(self._chunks, b"")):
+            self._ahead += chunk
+            yield self._ahead[:most]
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Give all octets, those that were looked at first."""
+        if self._ahead:
+            yield self._ahead
+        yield from self._chunks
