@@ -4,7 +4,6 @@ A part is a class that stands in for one of the reference's. Where those give no
 to take hold of, the classes here do: they are the same things, in smaller steps.
 """
 
-import argparse
 import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -244,10 +243,12 @@ def assemble(part: Part, port: int) -> Server:
 
 def run(parts: Mapping[str, Part], what: str) -> None:
     """Run, as a command, the server with the part that is asked for."""
-    parser = argparse.ArgumentParser(description=f"run the server with one {what}")
-    parser.add_argument("id", choices=parts, metavar="ID")
-    parser.add_argument("--port", type=int, default=0)
+    parser = server.Parser(description=f"run the server with one {what}")
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("--port", type=server.number(0, 65535), default=0)
     options = parser.parse_args()
+    if options.id not in parts:
+        parser.error(f"no {what} {options.id!r}")
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with assemble(parts[options.id], options.port) as assembled:

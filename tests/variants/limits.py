@@ -1,6 +1,5 @@
 """Variants in how much there is room for, and in what is done where there is none."""
 
-
 from tests.parts import (
     Chat,
     Connection,
