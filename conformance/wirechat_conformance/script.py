@@ -26,14 +26,16 @@ class Script(Conversation):
         super().__init__(run, {})
         self.run = run
         self.rules = rules
+        self._opened = 0
 
     # --- to set the scene ---
 
     def open(self, *connections: str) -> None:
         """Connect, no faster than the server accepts."""
-        for number, connection in enumerate(connections, 1):
+        for connection in connections:
             self.perform(steps.Open(connection))
-            if number % BACKLOG == 0:
+            self._opened += 1
+            if self._opened % BACKLOG == 0:
                 self.perform(steps.Fence(connection, rules=self.rules))
 
     def open_deaf(self, connection: str) -> None:
