@@ -223,7 +223,7 @@ def kind(octets: bytes, size: int = 10**6) -> str:
         (b"0000 02 00", "rows"),
         (b"00000000: 0002", "rows"),
         (TRANSCRIPT, "transcript"),
-        (gzip.compress(b""), "unpacked"),
+        (gzip.compress(b"", mtime=0), "unpacked"),
         (b"\xd4\xc3\xb2\xa1", "captured"),
         (b"\xa1\xb2\x3c\x4d", "captured"),
         (b"\n\r\r\n", "captured"),

@@ -181,9 +181,6 @@ def test_reply_can_be_read_before_a_reset(run: Run, damage: str, sent: str) -> N
     with Script(run, "FRM-13") as script:
         script.open("A")
         peer = script.connections["A"].peer
-<<<<<<< HEAD
-        peer.end(run.patience.bound)
-=======
         if sent == "at-once":
             script.octets("A", header + 3 * more)
         else:
@@ -191,8 +188,7 @@ def test_reply_can_be_read_before_a_reset(run: Run, damage: str, sent: str) -> N
             peer.readable()
             for _ in range(3):
                 peer.push(more)
-        peer.was_reset(run.patience.bound)
->>>>>>> main
+        peer.end(run.patience.bound)
         run.check_witness()  # by now a reset behind the end has come, too
         end = peer.end(0)
         reply = script.any("A")
