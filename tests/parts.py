@@ -4,12 +4,11 @@ A part is a class that stands in for one of the reference's. Where those give no
 to take hold of, the classes here do: they are the same things, in smaller steps.
 """
 
-import argparse
 import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, Timer
 from time import sleep
 from typing import TypeAlias
 from unittest.mock import patch
@@ -23,9 +22,8 @@ from wirechat.codec import (
     Decoder,
     Frame,
     Malformed,
-    encode_data,
 )
-from wirechat.connection import Connection, octets_of
+from wirechat.connection import Connection
 from wirechat.rules import (
     SUCCESS,
     Account,
@@ -33,7 +31,6 @@ from wirechat.rules import (
     Limits,
     Message,
     Outbox,
-    Outgoing,
     Session,
     error,
 )
@@ -52,7 +49,6 @@ __all__ = [
     "Malformed",
     "Message",
     "Outbox",
-    "Outgoing",
     "Part",
     "Server",
     "Session",
@@ -64,7 +60,6 @@ __all__ = [
     "error",
     "is_error",
     "message",
-    "octets_of",
     "run",
 ]
 
@@ -72,22 +67,21 @@ Part: TypeAlias = type[Chat] | type[Decoder] | type[Connection] | type[Server]
 Items: TypeAlias = list[Frame | Malformed]
 
 
-def is_error(outgoing: Outgoing) -> bool:
-    """Tell whether something is an error reply."""
-    octets = octets_of(outgoing)
-    return octets[1] == Command.RESPONSE and len(octets) > HEADER_SIZE
+def is_error(frame: bytes) -> bool:
+    """Tell whether a frame is an error reply."""
+    return frame[1] == Command.RESPONSE and len(frame) > HEADER_SIZE
 
 
-def altered(outgoing: Outgoing, octets: bytes) -> Outgoing:
-    """Return a message or reply with other octets."""
-    if isinstance(outgoing, Message):
-        return Message(outgoing.number, outgoing.recipient, octets)
-    return octets
+def message(recipient: Account, octets: bytes, number: int = 0) -> Message:
+    """Return a message; unless told otherwise it is older than all others."""
+    made = Message(octets)
+    made.recipient, made.number = recipient, number
+    return made
 
 
-def message(recipient: Account, data: bytes) -> Message:
-    """Return a message that is older than all others."""
-    return Message(0, recipient, encode_data(Command.SEND, data))
+def altered(original: Message, octets: bytes) -> Message:
+    """Return a message with other octets."""
+    return message(original.recipient, octets, original.number)
 
 
 class Parsed(Frame):
@@ -174,16 +168,22 @@ class Steps(Decoder):
 class Writer(Connection):
     """A connection on which each frame is written by a method of its own."""
 
-    def put(self, items: list[Outgoing], live: bool = False) -> None:
-        written = [altered(item, self.write(octets_of(item))) for item in items]
-        super().put(written, live)
+    def put(self, frames: list[bytes], live: bool = False) -> None:
+        super().put([self.written(frame) for frame in frames], live)
+
+    def written(self, frame: bytes) -> bytes:
+        octets = self.write(frame)
+        return altered(frame, octets) if isinstance(frame, Message) else octets
 
     def write(self, frame: bytes) -> bytes:
         return frame
 
 
 class Loop(Server):
-    """A server that receives, and carries out what it has received."""
+    """A server that receives, and carries out what it has received.
+
+    What it sends can wait for a while.
+    """
 
     decoding: Callable[[], Decoder] = Decoder
 
@@ -200,7 +200,17 @@ class Loop(Server):
     def requests(self, connection: Connection, items: Items) -> None:
         left = iter(items)
         while self.carry_out(connection, left):
-            self.drain(connection, self.max_queue)
+            pass
+
+    def later(
+        self, seconds: float, session: Session, frames: list[bytes], live: bool
+    ) -> None:
+        Timer(seconds, self.now, (session, frames, live)).start()
+
+    def now(self, session: Session, frames: list[bytes], live: bool) -> None:
+        with self.lock:
+            if session in self.connections:
+                Server.send(self, session, frames, live)
 
 
 class Unlocked(Chat):
@@ -227,16 +237,18 @@ def assemble(part: Part, port: int) -> Server:
         return Server(port=port)
     whole = Server(port=port, chat=part())
     if isinstance(whole.chat, Unlocked):
-        whole.chat.lock = whole._lock
+        whole.chat.lock = whole.lock
     return whole
 
 
 def run(parts: Mapping[str, Part], what: str) -> None:
     """Run, as a command, the server with the part that is asked for."""
-    parser = argparse.ArgumentParser(description=f"run the server with one {what}")
-    parser.add_argument("id", choices=parts, metavar="ID")
-    parser.add_argument("--port", type=int, default=0)
+    parser = server.Parser(description=f"run the server with one {what}")
+    parser.add_argument("id", metavar="ID")
+    parser.add_argument("--port", type=server.number(0, 65535), default=0)
     options = parser.parse_args()
+    if options.id not in parts:
+        parser.error(f"no {what} {options.id!r}")
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with assemble(parts[options.id], options.port) as assembled:

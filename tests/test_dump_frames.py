@@ -3,7 +3,7 @@
 from itertools import chain, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wirechat.codec import REPLIES, REQUESTS, Decoder, Frame, encode, encode_data
@@ -39,6 +39,7 @@ def test_octet_by_octet_gives_the_same_frames() -> None:
     assert scan(ALL, *range(1, len(ALL))) == scan(ALL)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60)), st.integers(1, 50))
 def test_agrees_with_the_codec(datas: list[bytes], step: int) -> None:
     octets = b"".join(encode_data(2, data) for data in datas)
@@ -188,6 +189,7 @@ def test_a_gap_while_lost() -> None:
     assert len(told(pieces)) == 2
 
 
+@settings(deadline=None)
 @given(st.binary() | st.just(ALL), st.data())
 def test_no_octet_is_lost_whatever_comes(octets: bytes, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(0, len(octets)))))

@@ -6,7 +6,7 @@ import subprocess
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wirechat.codec import encode, encode_data
@@ -33,6 +33,7 @@ def shown(renderer: Renderer, octets: bytes, stream: Stream = STREAM) -> str:
     return "".join(renderer.piece(stream, TIME, piece) for piece in pieces)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(max_codepoint=255)))
 def test_quoting_is_safe_and_can_be_undone(text: str) -> None:
     quoted = quote(text)

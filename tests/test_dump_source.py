@@ -31,14 +31,22 @@ def cut(octets: bytes, size: int) -> Iterator[bytes]:
     return (octets[at : at + size] for at in range(0, len(octets), size))
 
 
+def unpack(chunks: Iterator[bytes]) -> tuple[list[bytes], list[str]]:
+    told: list[str] = []
+    return list(gunzip(chunks, told.append)), told
+
+
 @pytest.mark.parametrize("size", [1, 7, 10**6])
 def test_gzip_of_several_members(size: int) -> None:
     packed = gzip.compress(b"one") + gzip.compress(b"two" * 1000)
-    assert b"".join(gunzip(cut(packed, size))) == b"one" + b"two" * 1000
+    chunks, told = unpack(cut(packed, size))
+    assert b"".join(chunks) == b"one" + b"two" * 1000
+    assert b"" not in chunks
+    assert not told
 
 
 def test_gzip_gives_chunks_of_bounded_size() -> None:
-    chunks = list(gunzip(iter([gzip.compress(bytes(3 * CHUNK + 1))])))
+    chunks, _ = unpack(iter([gzip.compress(bytes(3 * CHUNK + 1))]))
     assert max(map(len, chunks)) == CHUNK
     assert sum(map(len, chunks)) == 3 * CHUNK + 1
 
@@ -47,15 +55,15 @@ def test_gzip_gives_chunks_of_bounded_size() -> None:
     ("packed", "reason"),
     [
         (gzip.compress(b"one")[:-1], "the gzip data ends too early"),
-        (gzip.compress(b"one") + b"junk", "damaged gzip data: .*incorrect header"),
+        (gzip.compress(b"one") + b"junk", "damaged gzip data: "),
         (b"\x1f\x8b\x08\x00" + b"\xff" * 30, "damaged gzip data: "),
     ],
     ids=["cut", "junk-behind", "no-deflate"],
 )
 def test_damaged_gzip(packed: bytes, reason: str) -> None:
-    chunks = gunzip(iter([packed]))
-    with pytest.raises(ValueError, match=reason):
-        list(chunks)
+    chunks, told = unpack(iter([packed]))
+    assert b"".join(chunks) in (b"one", b"")
+    assert [text[: len(reason)] for text in told] == [reason]
 
 
 def test_looks_take_nothing_away() -> None:

@@ -24,7 +24,7 @@ from wirechat.codec import (
     encode_data,
 )
 from wirechat.connection import Connection
-from wirechat.rules import Chat, Limits
+from wirechat.rules import Chat, Limits, Outbox, Session
 from wirechat.server import Server
 
 BOUND = 10.0  # seconds that anything may take
@@ -217,6 +217,30 @@ def test_one_receive_does_not_make_replies_without_bound() -> None:
             assert len(peer.frame() or ()) == 2
 
 
+class CountingChat(Chat):
+    """A chat that counts the LIST requests."""
+
+    lists = 0
+
+    def list_names(self, session: Session, frame: Frame) -> Outbox:
+        self.lists += 1
+        return super().list_names(session, frame)
+
+
+def test_requests_that_take_long_leave_room_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exchange, "SLICE", 0)  # each one takes too long
+    chat = CountingChat()
+    with chatting(chat=chat) as (_, (ann, bob)):
+        bob.socket.sendall(encode(Command.LIST) * 200)
+        assert bob.frame()
+        assert ann.ask(Command.SEND, "a", "a", "")
+        assert chat.lists < 200
+        for _ in range(199):
+            assert bob.frame()
+
+
 # Ends.
 
 
@@ -264,16 +288,13 @@ def test_incomplete_frame_disturbs_nobody() -> None:
 
 
 def test_what_was_received_is_finished_before_a_stop() -> None:
-    with chatting() as (running, (ann, bob)):
+    with chatting("a") as (running, (ann,)):
         with running.lock:
             for at in range(100):
-                ann.send(Command.SEND, "a", "b", text(at, 80))
+                ann.send(Command.SEND, "a", "a", text(at, 80))
             stopping = threading.Thread(target=running.stop)
             stopping.start()
-        got = [bob.frame() for _ in range(100)]
-        assert numbers([frame for frame in got if frame]) == list(range(100))
-        assert len(ann.rest()) == 100
-        assert bob.rest() == []
+        assert numbers(ann.rest()) == [at for at in range(100) for _ in "ab"]
         stopping.join()
 
 

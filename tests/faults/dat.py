@@ -3,7 +3,7 @@
 import re
 
 from tests.faults.registry import breaks
-from tests.parts import Chat, Frame, Malformed, Outbox, Session, Steps, is_error
+from tests.parts import Chat, Frame, Malformed, Outbox, Session, Steps
 from wirechat.codec import Command, encode_data
 
 # DAT-1: how fields are taken apart.
@@ -52,15 +52,13 @@ class SplitsAtTwoBars(Splitting):
 
 
 @breaks("DAT-1")
-class EmptyDataIsAField(Splitting):
-    """Takes empty data for one empty field."""
+class EmptyDataIsAField(Chat):
+    """Takes LIST without data for one with an empty filter, which nothing matches."""
 
-    def fields(self, command: int, data: bytes) -> list[str]:
-        empty = command in (Command.LIST, Command.CREATE) and not data
-        return [""] if empty else super().fields(command, data)
-
-    def split(self, text: str) -> list[str]:
-        return text.split("|||")
+    def list_names(self, session: Session, frame: Frame) -> Outbox:
+        if not frame.data:
+            return [(session, encode_data(Command.LISTRESPONSE, b""))]
+        return super().list_names(session, frame)
 
 
 @breaks("DAT-1")
@@ -237,14 +235,3 @@ class NamesOfBars(Chat):
 
     def valid_name(self, name: str) -> bool:
         return super().valid_name(name.rstrip("|") or "bar")
-
-
-@breaks("DAT-4")
-class ErrorsQuoteData(Chat):
-    """Quotes a message that it refuses, delimiters and all."""
-
-    def send(self, session: Session, frame: Frame) -> Outbox:
-        replies = super().send(session, frame)
-        if is_error(replies[0][1]):
-            return [(session, encode_data(Command.RESPONSE, frame.data))]
-        return replies

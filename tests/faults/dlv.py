@@ -13,7 +13,6 @@ from tests.parts import (
     Session,
     altered,
     error,
-    octets_of,
 )
 from wirechat.codec import HEADER_SIZE, Command, encode_data
 
@@ -73,7 +72,7 @@ class DeliveredAsOneFrame(Chat):
         replies = super().deliver(session, frame)
         if not session.account or len(replies) < 2:
             return replies
-        data = b"|||".join(octets_of(item)[HEADER_SIZE:] for _, item in replies)
+        data = b"|||".join(item[HEADER_SIZE:] for _, item in replies)
         return [(session, encode_data(Command.SEND, data))]
 
 
@@ -85,7 +84,7 @@ class DeliveredAsDeliver(Chat):
         replies = super().deliver(session, frame)
         if not session.account:
             return replies
-        data = [octets_of(item)[HEADER_SIZE:] for _, item in replies]
+        data = [item[HEADER_SIZE:] for _, item in replies]
         return [(session, encode_data(Command.DELIVER, one)) for one in data]
 
 
@@ -241,7 +240,7 @@ class SenderTakesMessagesAlong(Chat):
             account.kept = [
                 message
                 for message in account.kept
-                if not octets_of(message)[HEADER_SIZE:].startswith(begin + b"|||")
+                if not message[HEADER_SIZE:].startswith(begin + b"|||")
             ]
         return super().delete(session, frame)
 
@@ -253,15 +252,9 @@ class SenderMadeAnonymous(Chat):
     def delete(self, session: Session, frame: Frame) -> Outbox:
         name = session.account.name.encode() if session.account else b"\xff"
         for account in self.accounts.values():
-            account.kept = [
-                renamed
-                for kept in account.kept
-                if isinstance(
-                    renamed := altered(kept, self.renamed(kept, name)), Message
-                )
-            ]
+            account.kept = [self.renamed(kept, name) for kept in account.kept]
         return super().delete(session, frame)
 
-    def renamed(self, message: Message, name: bytes) -> bytes:
-        octets = octets_of(message)
-        return octets.replace(name + b"|||", b"x" * len(name) + b"|||", 1)
+    def renamed(self, message: Message, name: bytes) -> Message:
+        other = b"x" * len(name)
+        return altered(message, message.replace(name + b"|||", other + b"|||", 1))

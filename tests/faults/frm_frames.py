@@ -92,7 +92,7 @@ class NewlineBehindFrames(Writer):
         return frame + b"\n"
 
 
-@breaks("FRM-1")
+@breaks("ACC-1")
 class GreetsClients(Server):
     """Sends a banner to whoever connects."""
 

@@ -157,7 +157,7 @@ class LockHeldForData(Loop):
         assert isinstance(decoder, Steps)
         while not decoder.broken and (octets := connection.receive()):
             items = decoder.feed(octets)
-            with self._lock:
+            with self.lock:
                 while octets and not items and len(decoder.buffer) >= HEADER_SIZE:
                     octets = connection.receive()
                     items = decoder.feed(octets)

@@ -4,7 +4,6 @@ import os
 import select
 import socket
 import struct
-from threading import Timer
 from time import sleep
 
 from tests.faults.registry import breaks
@@ -17,13 +16,11 @@ from tests.parts import (
     Loop,
     Malformed,
     Outbox,
-    Outgoing,
     Server,
     Session,
     Steps,
     error,
     is_error,
-    octets_of,
 )
 from wirechat.codec import HEADER_SIZE, Command
 
@@ -93,26 +90,20 @@ class LastOctetOfHeaderMissed(Steps):
 class ErrorsOvertake(Server):
     """Sends the error replies of one receive before the others."""
 
-    def _send(
-        self, connection: Connection, outgoings: list[Outgoing], live: bool
-    ) -> None:
-        first = sorted(outgoings, key=lambda item: not is_error(item))
-        super()._send(connection, first, live)
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        first = sorted(frames, key=lambda item: not is_error(item))
+        super().send(session, first, live)
 
 
 @breaks("FRM-4")
-class ListsInTheBackground(Server):
+class ListsInTheBackground(Loop):
     """Answers LIST from another thread."""
 
-    def _send(
-        self, connection: Connection, outgoings: list[Outgoing], live: bool
-    ) -> None:
-        late = [
-            item for item in outgoings if octets_of(item)[1] == Command.LISTRESPONSE
-        ]
-        super()._send(connection, [o for o in outgoings if o not in late], live)
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        late = [item for item in frames if item[1] == Command.LISTRESPONSE]
+        super().send(session, [o for o in frames if o not in late], live)
         if late:
-            Timer(0.003, super()._send, (connection, late, live)).start()
+            self.later(0.003, session, late, live)
 
 
 @breaks("FRM-4")
@@ -156,9 +147,9 @@ class HalfCloseDropsRequests(Loop):
 class HalfCloseDropsReplies(Connection):
     """Sends nothing more to a client that has closed its sending side."""
 
-    def put(self, items: list[Outgoing], live: bool = False) -> None:
+    def put(self, frames: list[bytes], live: bool = False) -> None:
         if not self.wait(select.POLLRDHUP, 0.001):
-            super().put(items, live)
+            super().put(frames, live)
 
 
 @breaks("FRM-9")
@@ -166,7 +157,7 @@ class HalfCloseUnanswered(Server):
     """Never closes its side of a connection that the client has half closed."""
 
     def end(self, connection: Connection) -> None:
-        with self._lock:
+        with self.lock:
             self.chat.leave(connection.session)
         connection.wait(0)
         super().end(connection)
@@ -177,7 +168,7 @@ class HalfCloseNeedsADrop(Server):
     """Closes its side of a half-closed connection after three idle seconds."""
 
     def end(self, connection: Connection) -> None:
-        with self._lock:
+        with self.lock:
             self.chat.leave(connection.session)
         connection.wait(0, 3)
         super().end(connection)

@@ -1,8 +1,6 @@
 """Faults in load and limits."""
 
 import select
-import socket
-import time
 from collections.abc import Iterable
 
 from tests.faults.registry import breaks
@@ -35,15 +33,6 @@ class SixtyFourConnections(Server):
 
     def __init__(self, port: int) -> None:
         super().__init__(port=port, max_connections=64)
-
-
-@breaks("LIM-1")
-class SlowAccept(Server):
-    """Takes 100 ms for a new connection."""
-
-    def _welcome(self, sock: socket.socket, address: tuple[str, int]) -> None:
-        time.sleep(0.1)
-        super()._welcome(sock, address)
 
 
 @breaks("LIM-2")
@@ -150,7 +139,7 @@ class LockHeldForHeader(Loop):
         assert isinstance(decoder, Steps)
         while not decoder.broken and (octets := connection.receive()):
             items = decoder.feed(octets)
-            with self._lock:
+            with self.lock:
                 while octets and not items and len(decoder.buffer) < HEADER_SIZE:
                     octets = connection.receive()
                     items = decoder.feed(octets)
@@ -173,21 +162,21 @@ class Idle(Connection):
         return super().receive()
 
 
-@breaks("LIM-5")
+@breaks("LIM-5", "--idle", "1.5")
 class ClosedAfterOneSecond(Idle):
     """Closes after a second of silence."""
 
     seconds = 1
 
 
-@breaks("LIM-5")
+@breaks("LIM-5", "--idle", "5.5")
 class ClosedAfterFiveSeconds(Idle):
     """Closes after five seconds of silence."""
 
     seconds = 5
 
 
-@breaks("LIM-5")
+@breaks("LIM-5", "--idle", "1.5")
 class ClosedWithoutLogin(Idle):
     """Closes a connection that has no session after a second of silence."""
 

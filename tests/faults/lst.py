@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from tests.faults.registry import breaks
-from tests.parts import SUCCESS, Chat, Frame, Outbox, Session, error, octets_of
+from tests.parts import SUCCESS, Chat, Frame, Outbox, Session, error
 from wirechat.codec import HEADER_SIZE, Command, encode_data
 
 
@@ -17,7 +17,7 @@ class Listing(Chat):
     """A chat that answers LIST in a way of its own."""
 
     def list_names(self, session: Session, frame: Frame) -> Outbox:
-        data = octets_of(super().list_names(session, frame)[0][1])[HEADER_SIZE:]
+        data = super().list_names(session, frame)[0][1][HEADER_SIZE:]
         names = data.decode().split("|||") if data else []
         return self.answer(session, names)
 
@@ -352,7 +352,7 @@ class NoMatchIsAnError(Chat):
 
     def list_names(self, session: Session, frame: Frame) -> Outbox:
         replies = super().list_names(session, frame)
-        empty = len(octets_of(replies[0][1])) == HEADER_SIZE
+        empty = len(replies[0][1]) == HEADER_SIZE
         return [(session, error("no such account"))] if empty else replies
 
 
@@ -362,7 +362,7 @@ class NoMatchUnanswered(Chat):
 
     def list_names(self, session: Session, frame: Frame) -> Outbox:
         replies = super().list_names(session, frame)
-        return [r for r in replies if len(octets_of(r[1])) > HEADER_SIZE]
+        return [r for r in replies if len(r[1]) > HEADER_SIZE]
 
 
 @breaks("LST-3")
@@ -371,7 +371,7 @@ class NoMatchIsSuccess(Chat):
 
     def list_names(self, session: Session, frame: Frame) -> Outbox:
         replies = super().list_names(session, frame)
-        empty = len(octets_of(replies[0][1])) == HEADER_SIZE
+        empty = len(replies[0][1]) == HEADER_SIZE
         return [(session, SUCCESS)] if empty else replies
 
 

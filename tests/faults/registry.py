@@ -18,25 +18,27 @@ class Fault:
         rule: The rule that it breaks.
         summary: What it does.
         part: The class that does it.
+        options: What to ask of the suite besides, where only its rule is checked.
     """
 
     id: str
     rule: str
     summary: str
     part: Part
+    options: tuple[str, ...]
 
 
 FAULTS: dict[str, Fault] = {}
 
 
-def breaks(rule: str) -> Callable[[P], P]:
+def breaks(rule: str, *options: str) -> Callable[[P], P]:
     """Register a class as a fault; its docstring says what it does."""
 
     def register(part: P) -> P:
         name = dashed(part.__name__)
         if name in FAULTS:
             raise ValueError(f"two faults are called {name}")
-        FAULTS[name] = Fault(name, rule, part.__doc__ or "", part)
+        FAULTS[name] = Fault(name, rule, part.__doc__ or "", part, options)
         return part
 
     return register

@@ -16,14 +16,11 @@ from tests.parts import (
     Loop,
     Message,
     Outbox,
-    Outgoing,
     Server,
     Session,
     Unlocked,
-    Writer,
     altered,
     error,
-    octets_of,
 )
 from wirechat.codec import HEADER_SIZE, Command, encode_data
 
@@ -183,10 +180,8 @@ class AlteringKept(Chat):
 
     def keep(self, messages: Iterable[Message]) -> None:
         for message in messages:
-            data = self.data(octets_of(message)[HEADER_SIZE:])
-            kept = altered(message, encode_data(Command.SEND, data))
-            if isinstance(kept, Message):
-                super().keep([kept])
+            data = self.data(message[HEADER_SIZE:])
+            super().keep([altered(message, encode_data(Command.SEND, data))])
 
     def data(self, data: bytes) -> bytes:
         raise NotImplementedError
@@ -235,14 +230,14 @@ class EachFiftiethCut(Chat):
 
 
 @breaks("SND-9")
-class LiveJoined(Writer):
-    """Joins what leaves together on one connection, if it is messages, into one."""
+class LiveJoined(Server):
+    """Makes one frame of messages that leave together."""
 
-    def put(self, items: list[Outgoing], live: bool = False) -> None:
-        if live and len(items) > 1 and all(octets_of(i)[1] == 2 for i in items):
-            data = b"".join(octets_of(item)[HEADER_SIZE:] for item in items)
-            items = [altered(items[0], encode_data(Command.SEND, data))]
-        super().put(items, live)
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        if live and len(frames) > 1:
+            data = b"".join(frame[HEADER_SIZE:] for frame in frames)
+            frames = [encode_data(Command.SEND, data)]
+        super().send(session, frames, live)
 
 
 # SND-11: order.
@@ -264,7 +259,7 @@ class KeptInAlphabet(Releasing):
     """Delivers what is kept in the order of the alphabet."""
 
     def ordered(self, replies: Outbox) -> Outbox:
-        return sorted(replies, key=lambda reply: octets_of(reply[1]))
+        return sorted(replies, key=lambda reply: reply[1])
 
 
 @breaks("SND-11")
@@ -272,7 +267,7 @@ class KeptShortestFirst(Releasing):
     """Delivers what is kept with the shortest first."""
 
     def ordered(self, replies: Outbox) -> Outbox:
-        return sorted(replies, key=lambda reply: len(octets_of(reply[1])))
+        return sorted(replies, key=lambda reply: len(reply[1]))
 
 
 @breaks("SND-11")
@@ -288,23 +283,19 @@ class TenthOverNinth(Releasing):
 class LiveNewestFirst(Server):
     """Sends live messages that leave together in reverse order."""
 
-    def _send(
-        self, connection: Connection, outgoings: list[Outgoing], live: bool
-    ) -> None:
-        super()._send(connection, outgoings[::-1] if live else outgoings, live)
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        super().send(session, frames[::-1] if live else frames, live)
 
 
 @breaks("SND-11")
-class LongMessagesLater(Server):
+class LongMessagesLater(Loop):
     """Sends live messages of more than 50 octets from another thread."""
 
-    def _send(
-        self, connection: Connection, outgoings: list[Outgoing], live: bool
-    ) -> None:
-        late = [item for item in outgoings if live and len(octets_of(item)) > 92]
-        super()._send(connection, [o for o in outgoings if o not in late], live)
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        late = [item for item in frames if live and len(item) > 92]
+        super().send(session, [o for o in frames if o not in late], live)
         if late:
-            Timer(0.001, super()._send, (connection, late, live)).start()
+            self.later(0.001, session, late, live)
 
 
 # SND-12: exactly once.
@@ -340,8 +331,8 @@ class SameTextKeptOnce(Chat):
 
     def keep(self, messages: Iterable[Message]) -> None:
         for message in messages:
-            kept = [octets_of(other) for other in message.recipient.kept]
-            super().keep([message] * (octets_of(message) not in kept))
+            kept = [other for other in message.recipient.kept]
+            super().keep([message] * (message not in kept))
 
 
 @breaks("SND-12")
@@ -417,18 +408,16 @@ class LastKeptAtTheEnd(Server):
 
     def __init__(self, port: int) -> None:
         super().__init__(port=port)
-        self.last: dict[Connection, Outgoing] = {}
+        self.last: dict[Session, bytes] = {}
 
-    def _send(
-        self, connection: Connection, outgoings: list[Outgoing], live: bool
-    ) -> None:
-        super()._send(connection, outgoings, live)
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        super().send(session, frames, live)
         if live:
-            self.last[connection] = outgoings[-1]
+            self.last[session] = frames[-1]
 
     def end(self, connection: Connection) -> None:
         super().end(connection)
-        last = self.last.pop(connection, None)
+        last = self.last.pop(connection.session, None)
         if isinstance(last, Message):
             self.chat.keep([last])
 
@@ -437,19 +426,16 @@ class LastKeptAtTheEnd(Server):
 
 
 @breaks("SND-13")
-class EchoFirst(Server):
+class EchoFirst(Loop):
     """Sends the echo, and the message 20 ms later."""
 
     seconds = 0.02
 
-    def _send(
-        self, connection: Connection, outgoings: list[Outgoing], live: bool
-    ) -> None:
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
         if live:
-            later = Timer(self.seconds, super()._send, (connection, outgoings, live))
-            later.start()
+            self.later(self.seconds, session, frames, live)
         else:
-            super()._send(connection, outgoings, live)
+            super().send(session, frames, live)
 
 
 @breaks("SND-13")
@@ -474,8 +460,8 @@ class KeptLater(Chat):
 class BlocksForAll(Connection):
     """Waits, and lets all others wait, until a recipient has taken what it gets."""
 
-    def put(self, items: list[Outgoing], live: bool = False) -> None:
-        super().put(items, live)
+    def put(self, frames: list[bytes], live: bool = False) -> None:
+        super().put(frames, live)
         while self.queued and not self.broken and self.wait(select.POLLOUT):
             self.flush()
 
@@ -488,11 +474,9 @@ class BlocksTheSender(Loop):
         super().__init__(port=port)
         self.behind: list[Connection] = []
 
-    def _send(
-        self, connection: Connection, outgoings: list[Outgoing], live: bool
-    ) -> None:
-        super()._send(connection, outgoings, live)
-        self.behind += [connection] * live
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        super().send(session, frames, live)
+        self.behind += [self.connections[session]] * live
 
     def requests(self, connection: Connection, items: Items) -> None:
         super().requests(connection, items)
@@ -524,6 +508,6 @@ class CutsOffAtOnce(SmallBuffer):
 class DropsWhatIsNotTaken(SmallBuffer):
     """Drops live messages for as long as the recipient's socket takes no more."""
 
-    def put(self, items: list[Outgoing], live: bool = False) -> None:
+    def put(self, frames: list[bytes], live: bool = False) -> None:
         if not (live and self.queued):
-            super().put(items, live)
+            super().put(frames, live)

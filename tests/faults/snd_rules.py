@@ -7,21 +7,17 @@ from tests.parts import (
     SUCCESS,
     Account,
     Chat,
-    Connection,
     Frame,
     Malformed,
     Message,
     Outbox,
-    Outgoing,
     Server,
     Session,
     Steps,
     Unlocked,
-    altered,
     error,
     is_error,
     message,
-    octets_of,
 )
 from wirechat.codec import HEADER_SIZE, Command, encode_data
 
@@ -45,12 +41,13 @@ class LiveAsDeliver(Sending):
     """Sends live messages with the command DELIVER."""
 
     def sent(self, session: Session, replies: Outbox) -> Outbox:
-        return [(to, self.changed(item)) for to, item in replies]
-
-    def changed(self, item: Outgoing) -> Outgoing:
-        data = octets_of(item)[HEADER_SIZE:]
-        changed = altered(item, encode_data(Command.DELIVER, data))
-        return changed if isinstance(item, Message) else item
+        to, item = replies[0]
+        if len(replies) == 2:
+            replies = [
+                (to, encode_data(Command.DELIVER, item[HEADER_SIZE:])),
+                *replies[1:],
+            ]
+        return replies
 
 
 @breaks("SND-1")
@@ -77,10 +74,10 @@ class LiveWithoutSender(Sending):
 
     def sent(self, session: Session, replies: Outbox) -> Outbox:
         to, item = replies[0]
-        if not isinstance(item, Message):
-            return replies
-        data = octets_of(item)[HEADER_SIZE:].partition(b"|||")[2]
-        return [(to, altered(item, encode_data(Command.SEND, data))), *replies[1:]]
+        data = item.partition(b"|||")[2]
+        if len(replies) == 2:
+            replies = [(to, encode_data(Command.SEND, data)), *replies[1:]]
+        return replies
 
 
 @breaks("SND-1")
@@ -120,15 +117,16 @@ class LiveAfterLoginIsKept(Chat):
 class LivePolled(Server):
     """Sends live messages once the recipient asks for something."""
 
-    def _send(
-        self, connection: Connection, outgoings: list[Outgoing], live: bool
-    ) -> None:
-        waiting = self.__dict__.setdefault("waiting", {})
-        before = waiting.pop(connection, [])
+    def __init__(self, port: int) -> None:
+        super().__init__(port=port)
+        self.waiting: dict[Session, list[bytes]] = {}
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        before = self.waiting.pop(session, [])
         if live:
-            waiting[connection] = before + outgoings
+            self.waiting[session] = before + frames
         else:
-            super()._send(connection, before + outgoings, live)
+            super().send(session, before + frames, live)
 
 
 # SND-2: the echo.
@@ -187,7 +185,7 @@ class EchoTrimmed(Sending):
     """Trims white space from the end of the echo."""
 
     def sent(self, session: Session, replies: Outbox) -> Outbox:
-        data = octets_of(replies[-1][1])[HEADER_SIZE:].rstrip()
+        data = replies[-1][1][HEADER_SIZE:].rstrip()
         return [*replies[:-1], (session, encode_data(Command.SEND, data))]
 
 
@@ -234,7 +232,7 @@ class OneKeptASender(Chat):
             super().keep([*others, newest])
 
     def sender(self, kept: Message) -> bytes:
-        return octets_of(kept)[HEADER_SIZE:].partition(b"|||")[0]
+        return kept[HEADER_SIZE:].partition(b"|||")[0]
 
 
 @breaks("SND-3")
@@ -242,7 +240,7 @@ class EmptyNotKept(Chat):
     """Keeps no empty messages."""
 
     def keep(self, messages: Iterable[Message]) -> None:
-        super().keep(m for m in messages if not octets_of(m).endswith(b"|||"))
+        super().keep(m for m in messages if not m.endswith(b"|||"))
 
 
 # SND-4 to SND-6: SEND that is refused.
@@ -295,7 +293,7 @@ class SendWithoutSessionKept(Chat):
     def send(self, session: Session, frame: Frame) -> Outbox:
         recipient = self.accounts.get(frame.fields[1])
         if not session.account and recipient:
-            self.keep([message(recipient, frame.data)])
+            self.keep([message(recipient, encode_data(Command.SEND, frame.data))])
         return super().send(session, frame)
 
 
@@ -355,7 +353,7 @@ class SenderCheckedAfterwards(Chat):
         replies = super().send(session, frame)
         recipient = self.accounts.get(frame.fields[1])
         if session.account and recipient and is_error(replies[0][1]):
-            self.keep([message(recipient, frame.data)])
+            self.keep([message(recipient, encode_data(Command.SEND, frame.data))])
         return replies
 
 
@@ -407,7 +405,7 @@ class RecipientAwaited(Recipients):
         replies = super().create(session, frame)
         data = getattr(self, "awaited", {}).pop(frame.fields[0], None)
         if data and session.account:
-            self.keep([message(session.account, data)])
+            self.keep([message(session.account, encode_data(Command.SEND, data))])
         return replies
 
 
@@ -449,6 +447,17 @@ class RecipientIsFilter(Recipients):
             return super(Recipients, self).send(session, frame)
         to = [account.session for account in found if account.session]
         return [(one, octets) for one in (*to, session)]
+
+
+@breaks("SND-6")
+class ErrorsQuoteData(Chat):
+    """Quotes a message that it refuses, delimiters and all."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        if is_error(replies[0][1]):
+            return [(session, encode_data(Command.RESPONSE, frame.data))]
+        return replies
 
 
 # SND-7: to oneself.

@@ -4,15 +4,15 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 
 from wirechat.codec import REPLIES, REQUESTS, Command
-
-from .frames import EITHER, Piece, Scanner
-from .render import COLOURED, PLAIN, Hex, Json, Lines, Renderer, quote
-from .source import follow, read
-from .traffic import End, Fault, Gap, Octets, Stream, Traffic
+from wirechat_tools.frames import EITHER, Piece, Scanner
+from wirechat_tools.reading import read_traffic
+from wirechat_tools.render import COLOURED, PLAIN, Hex, Json, Lines, Renderer, quote
+from wirechat_tools.source import follow, read
+from wirechat_tools.traffic import End, Fault, Gap, Octets, Stream, Traffic
 
 TAKES = {"": EITHER, ">": REQUESTS, "<": REPLIES}
 """The commands that each side of a connection may send."""
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in options.files:
             with _open(path) as file:
                 octets = (follow if options.follow else read)(file, sys.stdout.flush)
-                dump.show(raw(octets))
+                dump.show(read_traffic(octets))
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever reads has seen enough: what is left over must not fail once more.
@@ -95,14 +95,6 @@ class Dump:
     def _fault(self, fault: Fault) -> None:
         self.faulty = True
         self._write(self._renderer.fault(fault))
-
-
-def raw(chunks: Iterable[bytes]) -> Iterator[Traffic]:
-    """Read octets as the one stream that they are."""
-    stream = Stream()
-    for octets in chunks:
-        yield Octets(stream, None, octets)
-    yield End(stream, None)
 
 
 def _open(path: str) -> io.FileIO:

@@ -10,9 +10,8 @@ from functools import lru_cache
 from typing import Protocol
 
 from wirechat.codec import SEPARATOR, Command, Malformed
-
-from .frames import Piece
-from .traffic import Fault, Stream
+from wirechat_tools.frames import Piece
+from wirechat_tools.traffic import Fault, Stream
 
 ROW = 16
 """Octets in a row, as in every hex dump."""
@@ -24,7 +23,7 @@ SHOWN_FIELDS = 12
 """Fields that are shown, where not all are asked for."""
 
 NAMES: Mapping[int | None, str] = {command: command.name for command in Command}
-DIRECTIONS = {"": "O", ">": "O", "<": "I"}
+DIRECTIONS = {"": "", ">": "O", "<": "I"}
 """A stream's side in the words of text2pcap: what goes out of a client, or into it."""
 
 Paint = Mapping[str, tuple[str, str]]
@@ -170,9 +169,9 @@ class Hex(_Text):
             return self._faults(piece)
         dump = ""
         if piece.header or shown:
-            direction = f"{DIRECTIONS[stream.side]} {timestamp(time)}".rstrip()
+            direction = f"{DIRECTIONS[stream.side]} {timestamp(time)}".strip()
             data = rows(piece.data[:shown], len(piece.header))
-            dump = self._line("remark", direction)
+            dump = self._line("remark", direction) if direction else ""
             dump += self._rows("header", rows(piece.header)) + self._rows("data", data)
         left = (len(piece.data) if piece.last else piece.length) - shown
         if left and not self._full:

@@ -30,11 +30,10 @@ def follow(
         wait()
 
 
-def gunzip(octets: Iterator[bytes]) -> Iterator[bytes]:
+def gunzip(octets: Iterator[bytes], tell: Callable[[str], None]) -> Iterator[bytes]:
     """Give what gzip has packed, one member or several, in chunks of bounded size.
 
-    Raises:
-        ValueError: The octets are damaged, or end too early.
+    Where it is damaged or ends too early, say so with ``tell``, and end there.
     """
     unpacker = zlib.decompressobj(wbits=31)
     try:
@@ -42,12 +41,14 @@ def gunzip(octets: Iterator[bytes]) -> Iterator[bytes]:
             while packed:
                 if unpacker.eof:
                     unpacker = zlib.decompressobj(wbits=31)
-                yield unpacker.decompress(packed, CHUNK)
+                if unpacked := unpacker.decompress(packed, CHUNK):
+                    yield unpacked
                 packed = unpacker.unconsumed_tail or unpacker.unused_data
     except zlib.error as error:
-        raise ValueError(f"damaged gzip data: {error}") from None
-    if not unpacker.eof:
-        raise ValueError("the gzip data ends too early")
+        tell(f"damaged gzip data: {error}")
+    else:
+        if not unpacker.eof:
+            tell("the gzip data ends too early")
 
 
 class Source:
