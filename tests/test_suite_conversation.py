@@ -137,7 +137,7 @@ FALSE: list[tuple[list[str], Script, tuple[str, str, str, str]]] = [
     (
         [ENTER, "A < RESPONSE 0"],
         (SUCCESS[:2],),
-        ("ACC-1", "A < RESPONSE 0", LATER, "incomplete: 00 06"),
+        ("FRM-1 ACC-1", "A < RESPONSE 0", LATER, "incomplete: 00 06"),
     ),
     (
         [ENTER, "A < RESPONSE 0"],

@@ -24,6 +24,8 @@ from wirechat_conformance.run import GoneError, InconclusiveError, Run
 from wirechat_conformance.settings import Settings
 from wirechat_conformance.target import StartError, chosen
 
+DRAWN = {"test_properties.py", "test_races.py", "test_segmentation.py"}
+"""Cases that are examples through and through."""
 JUDGE = pytest.StashKey["Judge"]()
 
 
@@ -47,10 +49,24 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collect_file(
     file_path: Path, parent: pytest.Collector
 ) -> pytest.Collector | None:
-    """Take a text file for a transcript."""
+    """Take a text file for a transcript; leave out at once what is not asked for."""
     if file_path.suffix != ".txt":
         return None
+    wanted = parent.config.stash[JUDGE].settings.only
+    if wanted:
+        told = (
+            f"{file_path.parent.name}/{file_path.stem} {file_path.read_text('utf-8')}"
+        )
+        if not any(word in told for word in wanted):
+            return None
     return TranscriptFile.from_parent(parent, path=file_path)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the properties where there are no examples: Hypothesis takes time."""
+    if config.stash[JUDGE].settings.examples or collection_path.name not in DRAWN:
+        return None
+    return True
 
 
 class TranscriptFile(pytest.File):
@@ -95,7 +111,7 @@ class Judge:
     """From the start of the first case."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._console = Console(sys.stdout)
         self._report = Report(settings.name, settings.strict)
 
@@ -106,13 +122,13 @@ class Judge:
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         """Keep the cases that are asked for; let JUnit know their rules."""
-        wanted = set(self._settings.only)
+        wanted = set(self.settings.only)
         known = {*RULES, *SECTIONS, *map(case_id, items)}
         if unknown := sorted(wanted - known):
             raise pytest.UsageError(f"no rule, section or case {unknown[0]!r}")
         if wanted:
             items[:] = [item for item in items if wanted & _words(item)]
-        if not self._settings.examples:
+        if not self.settings.examples:
             items[:] = [i for i in items if not i.get_closest_marker("examples")]
         items.sort(key=_place)
         for item in items:
@@ -125,7 +141,7 @@ class Judge:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Go through the cases, and report; or list them."""
-        if self._settings.list:
+        if self.settings.list:
             self._list(session.items)
             return True
         if session.testsfailed:
@@ -133,9 +149,9 @@ class Judge:
         else:
             self._judge(session)
         self._console.report(self._report)
-        if self._settings.json:
+        if self.settings.json:
             written = json.dumps(self._report.as_json(), indent=1)
-            Path(self._settings.json).write_text(f"{written}\n", "utf-8")
+            Path(self.settings.json).write_text(f"{written}\n", "utf-8")
         return True
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -147,10 +163,10 @@ class Judge:
         count = len(session.items)
         self._console.line(
             f"wirechat conformance of {self._report.server}: {count} cases, "
-            f"at most {self._settings.limit:g} s"
+            f"at most {self.settings.limit:g} s"
         )
         try:
-            with chosen(self._settings) as target, Run(target, self._settings) as run:
+            with chosen(self.settings) as target, Run(target, self.settings) as run:
                 self.run = run
                 self._cases(session)
                 self._report.profile = run.profile()
@@ -182,8 +198,8 @@ class Judge:
         """Leave out what can't be run any more."""
         if self._report.gone:
             pytest.skip(f"the server went away after {self._report.gone}")
-        if self._report.seconds > self._settings.limit:
-            self._report.inconclusive = f"not done within {self._settings.limit:g} s"
+        if self._report.seconds > self.settings.limit:
+            self._report.inconclusive = f"not done within {self.settings.limit:g} s"
             pytest.skip(self._report.inconclusive)
 
     @pytest.hookimpl(wrapper=True)
@@ -237,14 +253,14 @@ class Judge:
             told = "".join(traceback.format_exception(error)).rstrip().splitlines()
             message = "the suite's own fault, which says nothing of the server"
             return Result(*known, "error", call.duration, message, (), tuple(told))
-        server = self._settings.argument
+        server = self.settings.argument
         again = f"wirechat-conformance run {server} --only {case_id(item)}"
         details = [
             f"expected  {error.expected}",
             f"got       {error.got}",
             *([error.detail] if error.detail else []),
             *(f"    {line}" for line in error.log),
-            f"replay    {again} --seed {self._settings.seed}",
+            f"replay    {again} --seed {self.settings.seed}",
         ]
         return Result(
             *known, "fail", call.duration, str(error), error.rules, tuple(details)
