@@ -61,6 +61,8 @@ class Failure(AssertionError):
         self.got = got
         self.detail = detail
         self.log = tuple(log)
+        self.late = False
+        """Whether what was expected came, but too late."""
         self.taken = 0
         """How many steps of the conversation were taken."""
 
@@ -244,6 +246,7 @@ class Conversation:
             self.shown(),
         )
         failure.taken = len(self.steps)
+        failure.late = mismatch.late
         return failure
 
     def _bound(self, line: str) -> str:
@@ -271,7 +274,9 @@ class Conversation:
             partial = connection.peer.buffer[:WIDTH].hex(" ")
             detail = f"incomplete: {partial}" if partial else ""
             self._note(connection, f"… {silence}")
-            raise MismatchError(str(silence), detail, "FRM-1" * bool(partial)) from None
+            mismatch = MismatchError(str(silence), detail, "FRM-1" * bool(partial))
+            mismatch.late = silence.late
+            raise mismatch from None
         except BadFrameError as bad:
             connection.ended = bool(connection.peer.closed)
             self._note(connection, f"< octets {bad.octets[:WIDTH].hex(' ')}")

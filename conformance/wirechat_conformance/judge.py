@@ -29,6 +29,8 @@ class MismatchError(Exception):
         self.got = got
         self.detail = detail
         self.rules = (rule,) if rule else ()
+        self.late = False
+        """Whether it came after all, too late."""
 
 
 def describe(frame: Received) -> str:

@@ -24,7 +24,16 @@ go, must be through: long ones may take a while, but not for ever."""
 
 
 class SilenceError(Exception):
-    """Nothing came, or nothing more could be sent, within the time-out."""
+    """Nothing came, or nothing more could be sent, within the time-out.
+
+    Args:
+        reason: How long that was.
+        late: Whether something came soon after.
+    """
+
+    def __init__(self, reason: str, late: bool = False) -> None:
+        super().__init__(reason)
+        self.late = late
 
 
 class Patience:
@@ -45,6 +54,8 @@ class Patience:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.slowest = 0.0
+        self.forgiving = False
+        """Whether to find out if what does not come in time comes late."""
         self._left = self.FULL_WAITS
 
     @property
@@ -62,9 +73,15 @@ class Patience:
         """Wait once more for as long as it takes, to be sure."""
         self._left = max(self._left, 1)
 
-    def lost(self) -> None:
-        """Take note of a wait in vain."""
+    def lost(self) -> float:
+        """Take note of a wait in vain.
+
+        Returns:
+            Seconds to wait for what may only be late: on a machine that was busy with
+            something else the same will be in time when it is tried again.
+        """
         self._left -= 1
+        return self.seconds if self.forgiving and self._left >= 0 else 0.0
 
 
 class Peer:
@@ -168,8 +185,8 @@ class Peer:
             select.POLLOUT * sending | select.POLLIN * (not self.closed),
         )
         if not poll.poll(bound * 1000):
-            self.patience.lost()
-            raise SilenceError(f"nothing within {bound:.3g} s")
+            late = bool(poll.poll(self.patience.lost() * 1000))
+            raise SilenceError(f"nothing within {bound:.3g} s", late)
         self.patience.waited(time.monotonic() - begun)
         self._read()
 

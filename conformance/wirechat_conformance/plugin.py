@@ -170,7 +170,7 @@ class Judge:
                 self.run = run
                 self._cases(session)
                 self._report.profile = run.profile()
-                self._report.notes = run.waverings()
+                self._report.notes += run.waverings()
             self._report.notes += [f"{run.left} accounts could not be deleted"] * bool(
                 run.left
             )
@@ -207,7 +207,13 @@ class Judge:
         """See behind each case that the server still serves others (FRM-10)."""
         failures = []
         try:
-            yield
+            try:
+                yield
+            except Failure as failure:
+                if not failure.late:
+                    raise
+                item.runtest()  # nothing is wrong if it is in time now
+                self._report.notes.append(f"{case_id(item)}: late once, {failure}")
         except Failure as failure:
             failures.append(failure)
         except NoNameError as none:

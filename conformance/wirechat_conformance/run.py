@@ -58,6 +58,7 @@ class Run:
         self.names = Names(self._is_free)
         self.unused = self.names.unused
         self._try_fences()
+        self.patience.forgiving = True
 
     def connect(self, receive_buffer: int | None = None) -> Peer:
         """Return a new connection.

@@ -122,7 +122,9 @@ class Script(Conversation):
         try:
             return self.next(self.connections[connection])
         except MismatchError as mismatch:
-            self.fail("a frame, or the end", mismatch.got, mismatch.detail)
+            failure = self.failure("a frame, or the end", mismatch.got, mismatch.detail)
+            failure.late = mismatch.late
+            raise failure from None
 
     def peek(self, connection: str, command: int) -> bool:
         """Say whether a frame with this command comes next, and leave it there."""
@@ -137,8 +139,14 @@ class Script(Conversation):
         self, expected: str, got: Received | str | None, detail: str = ""
     ) -> NoReturn:
         """Say that something else came than what was expected."""
+        raise self.failure(expected, got, detail)
+
+    def failure(
+        self, expected: str, got: Received | str | None, detail: str = ""
+    ) -> Failure:
+        """Return what says that something else came than what was expected."""
         told = describe(got) if isinstance(got, Received) else got or "closed"
-        raise Failure(self.rules, expected, told, detail, self.shown())
+        return Failure(self.rules, expected, told, detail, self.shown())
 
 
 def messages_of(script: Script, connection: str) -> tuple[list[bytes], bool]:
