@@ -61,7 +61,10 @@ def test_transcript_comes_true_with_its_twin(together: bool) -> None:
 
 
 def test_rejection_counts_only_with_its_twin() -> None:
-    with judging(Server(chat=RefusesMessages())) as run, pytest.raises(Failure) as failed:
+    with (
+        judging(Server(chat=RefusesMessages())) as run,
+        pytest.raises(Failure) as failed,
+    ):
         replay(run, TO_NOBODY)
     assert failed.value.rules == ("SND-2",)
     assert failed.value.detail.startswith("in the twin, which must be accepted; ")
