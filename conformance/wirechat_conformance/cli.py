@@ -3,6 +3,7 @@
 import argparse
 import os
 import secrets
+import shlex
 import socket
 import subprocess
 import sys
@@ -119,6 +120,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     server.add_argument(
         "--launch",
         default="",
+        type=_command,
         metavar="'COMMAND with {port}'",
         help="start the server so, anew whenever it has died",
     )
@@ -160,6 +162,16 @@ def _address(written: str) -> tuple[str, int]:
     except (OSError, UnicodeError):
         raise argparse.ArgumentTypeError(f"no host {host!r}") from None
     return host, int(port)
+
+
+def _command(written: str) -> str:
+    try:
+        words = shlex.split(written)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{written!r}: {error}".lower()) from None
+    if not any("{port}" in word for word in words):
+        raise argparse.ArgumentTypeError(f"{written!r} does not tell a {{port}}")
+    return written
 
 
 def _natural(written: str) -> int:
