@@ -271,7 +271,7 @@ class Conversation:
             partial = connection.peer.buffer[:WIDTH].hex(" ")
             detail = f"incomplete: {partial}" if partial else ""
             self._note(connection, f"… {silence}")
-            raise MismatchError(str(silence), detail) from None
+            raise MismatchError(str(silence), detail, "FRM-1" * bool(partial)) from None
         except BadFrameError as bad:
             connection.ended = bool(connection.peer.closed)
             self._note(connection, f"< octets {bad.octets[:WIDTH].hex(' ')}")

@@ -71,6 +71,7 @@ class Search:
             max_examples=factor * self._run.settings.examples,
             deadline=None,
             database=None,
+            report_multiple_bugs=False,
             phases=(Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
         )

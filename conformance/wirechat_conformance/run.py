@@ -196,6 +196,8 @@ class Run:
             first = peer.receive()
         except SilenceError as silence:
             peer.close()
+            if peer.buffer:  # which is no frame, but no silence either
+                return
             if again:
                 self._begin(again=False)
                 return

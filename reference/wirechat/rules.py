@@ -171,7 +171,7 @@ class Chat:
         # nor what comes back unsent can make the kept ones grow for ever.
         if (recipient.kept or not recipient.session) and self.full(recipient):
             return [(session, NO_MORE_KEPT)]
-        octets = encode_data(Command.SEND, frame.data)
+        octets = encode_data(frame.command, frame.data)
         message = Message(octets)
         message.recipient = recipient
         message.number = self.accepted = self.accepted + 1

@@ -17,6 +17,7 @@ RACERS = 8
 
 ODD = {
     "a-space": b"a b",
+    "a-space-behind": b"a ",
     "a-dash": b"a-b",
     "a-dot": b"a.b",
     "an-underscore": b"a_b",

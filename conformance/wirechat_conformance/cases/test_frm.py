@@ -167,6 +167,30 @@ def test_many_announcements(run: Run) -> None:
             script.perform(steps.Reset(f"L{at}"))
 
 
+@pytest.mark.rules("FRM-7", "FRM-9")
+@pytest.mark.parametrize("command", ["LIST", "DELIVER", "DELETE"])
+def test_lengths_that_look_like_none(run: Run, command: str) -> None:
+    """A length of which an integer of a machine sees nothing, or a sign, is not zero.
+
+    It is announced, nothing comes, and the sending side is closed: so nothing is
+    carried out, and nothing but a refusal comes.
+    """
+    lengths = [2**31, 2**32, 2**53, 2**63, 2**64, 2**64 + 2**63, 2**128, 2**312, 2**319]
+    for length in lengths:
+        with Script(run, "FRM-7") as script:
+            name = script.account("A")
+            script.octets("A", frames.header(frames.COMMANDS[command], length))
+            script.perform(steps.HalfClose("A"))
+            reply = script.any("A")
+            if reply is not None and not is_error(reply):
+                script.fail(f"no reply to {length} octets that never come", reply)
+            if reply is not None:
+                script.perform(steps.End("A", rules=("FRM-9",)))
+            script.open("B")
+            script.send("B", frames.LIST, name)
+            script.listed("B", name)
+
+
 @pytest.mark.rules("FRM-13")
 @pytest.mark.parametrize("sent", ["at-once", "meanwhile"])
 @pytest.mark.parametrize("damage", ["version", "length"])

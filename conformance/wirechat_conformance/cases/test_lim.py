@@ -12,7 +12,7 @@ from wirechat_conformance.judge import is_error
 from wirechat_conformance.run import GoneError, Run, asked
 from wirechat_conformance.script import Script
 
-OWN = 4
+OWN = 3
 """Connections that the run holds besides those of a case."""
 LONG = 64
 """Characters of a username that a server may take or not."""
@@ -26,7 +26,10 @@ def test_a_hundred_connections(run: Run) -> None:
     with Script(run, "LIM-1") as script:
         connections = [f"C{number}" for number in range(100 - OWN)]
         script.open(*connections)
-        script.fence(*connections)
+        for connection in connections:
+            script.send(connection, frames.LIST, run.unused)
+        for connection in connections:
+            script.receive(connection, frames.LISTRESPONSE)
         names = [run.names.fresh() for _ in connections]
         for connection, name in zip(connections, names, strict=True):
             script.create(connection, name)
