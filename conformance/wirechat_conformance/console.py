@@ -25,8 +25,13 @@ class Console:
         self._colour = self._terminal and not environ.get("NO_COLOR")
 
     def line(self, line: str = "") -> None:
-        """Print one line."""
-        print(line, file=self._stream, flush=True)
+        """Print one line, if anybody still reads."""
+        try:
+            print(line, file=self._stream, flush=True)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
 
     def wrapped(self, line: str, indent: str) -> None:
         """Print a line that may be long."""

@@ -48,7 +48,7 @@ def pytest_collect_file(
     file_path: Path, parent: pytest.Collector
 ) -> pytest.Collector | None:
     """Take a text file for a transcript."""
-    if file_path.suffix != ".txt":
+    if file_path.suffix != ".txt" and not parent.session.isinitpath(file_path):
         return None
     return TranscriptFile.from_parent(parent, path=file_path)
 
@@ -172,6 +172,10 @@ class Judge:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.shouldfail or session.shouldstop:  # by an option of pytest's
                 break
+
+    def pytest_internalerror(self) -> None:
+        """Say nothing of a server of which only a part was seen."""
+        self._report.inconclusive = "the suite's own fault"
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Make the verdict the exit status."""
