@@ -3,9 +3,11 @@
 import argparse
 import os
 import secrets
+import shlex
 import socket
 import subprocess
 import sys
+from argparse import SUPPRESS
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -45,18 +47,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "replay":
         try:
             transcript.load(arguments.file)
-        except (OSError, transcript.TranscriptError) as error:
+        except OSError as error:
+            parser.error(f"{str(arguments.file)!r}: {_reason(error)}")
+        except transcript.TranscriptError as error:
             parser.error(str(error))
         cases = [str(arguments.file.absolute())]
     known = {field.name for field in fields(Settings)}
     given = {name: value for name, value in vars(arguments).items() if name in known}
-    junit = [f"--junitxml={arguments.junit}"] if arguments.junit else []
+    junit = [f"--junitxml={arguments.junit}"] if "junit" in arguments else []
     return _pytest(Settings(**given), [*cases, *junit, *words[end + 1 :]])
 
 
 def _pytest(wanted: Settings, arguments: Sequence[str]) -> int:
     """Run cases with pytest, in a process of its own."""
-    command = [sys.executable, "-m", "pytest", *arguments]
+    # -P: no file of the folder we are in passes for a module.
+    command = [sys.executable, "-P", "-m", "pytest", *arguments]
     command += [f"--rootdir={PACKAGE}", f"--config-file={PACKAGE / 'pytest.ini'}"]
     command += ["-p", "wirechat_conformance.plugin", f"--wirechat={wanted.dump()}"]
     # What users have set up for tests of their own has no say here.
@@ -81,7 +86,7 @@ def _parser() -> Parser:
     run = commands.add_parser("run", help="judge a server", epilog=parser.epilog)
     replay = commands.add_parser("replay", help="replay one transcript on a server")
     listing = commands.add_parser("list", help="list the rules, and the cases of each")
-    listing.set_defaults(list=True, junit="")
+    listing.set_defaults(list=True)
     replay.add_argument("file", type=Path, metavar="FILE")
     for command in (run, replay):
         _add_common(command)
@@ -108,7 +113,11 @@ def _parser() -> Parser:
         help="hold idle connections at least so long; LIM-5 promises 60",
     )
     run.add_argument(
-        "--save", default="", metavar="DIR", help="write counterexamples there"
+        "--save",
+        default=SUPPRESS,
+        type=_folder,
+        metavar="DIR",
+        help="write counterexamples there",
     )
     return parser
 
@@ -118,7 +127,8 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     server.add_argument("server", nargs="?", type=_address, metavar="HOST:PORT")
     server.add_argument(
         "--launch",
-        default="",
+        default=SUPPRESS,
+        type=_command,
         metavar="'COMMAND with {port}'",
         help="start the server so, anew whenever it has died",
     )
@@ -126,6 +136,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
         "--reference",
         dest="launch",
         action="store_const",
+        default=SUPPRESS,
         const=REFERENCE,
         help="launch the reference server",
     )
@@ -139,8 +150,20 @@ def _add_common(command: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="within which a reply must come (%(default)g)",
     )
-    command.add_argument("--json", default="", metavar="FILE", help="the report")
-    command.add_argument("--junit", default="", metavar="FILE", help="JUnit's XML")
+    command.add_argument(
+        "--json",
+        default=SUPPRESS,
+        type=_file,
+        metavar="FILE",
+        help="write the report there",
+    )
+    command.add_argument(
+        "--junit",
+        default=SUPPRESS,
+        type=_file,
+        metavar="FILE",
+        help="write JUnit's XML there",
+    )
     command.add_argument(
         "--seed",
         type=_natural,
@@ -160,6 +183,38 @@ def _address(written: str) -> tuple[str, int]:
     except (OSError, UnicodeError):
         raise argparse.ArgumentTypeError(f"no host {host!r}") from None
     return host, int(port)
+
+
+def _command(written: str) -> str:
+    try:
+        words = shlex.split(written)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{written!r}: {error}".lower()) from None
+    if not any("{port}" in word for word in words):
+        raise argparse.ArgumentTypeError(f"{written!r} does not tell a {{port}}")
+    return written
+
+
+def _file(written: str) -> str:
+    try:
+        open(written, "ab").close()
+    except OSError as error:
+        told = f"{written!r}: {_reason(error)}"
+        raise argparse.ArgumentTypeError(told) from None
+    return written
+
+
+def _folder(written: str) -> str:
+    try:
+        Path(written).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        told = f"{written!r}: {_reason(error)}"
+        raise argparse.ArgumentTypeError(told) from None
+    return written
+
+
+def _reason(error: OSError) -> str:
+    return str(error.strerror).lower()
 
 
 def _natural(written: str) -> int:

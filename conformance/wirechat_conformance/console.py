@@ -3,6 +3,7 @@
 import os
 import textwrap
 from collections.abc import Iterator, Mapping
+from io import TextIOWrapper
 from typing import TextIO
 
 from wirechat_conformance.report import Report, Result
@@ -17,13 +18,20 @@ class Console:
     """Prints a report; plain where the stream is no terminal, or NO_COLOR is set."""
 
     def __init__(self, stream: TextIO, environ: Mapping[str, str] = os.environ) -> None:
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # no ellipsis in ISO 8859-1
         self._stream = stream
         self._terminal = stream.isatty()
         self._colour = self._terminal and not environ.get("NO_COLOR")
 
     def line(self, line: str = "") -> None:
-        """Print one line."""
-        print(line, file=self._stream, flush=True)
+        """Print one line, if anybody still reads."""
+        try:
+            print(line, file=self._stream, flush=True)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
 
     def wrapped(self, line: str, indent: str) -> None:
         """Print a line that may be long."""
@@ -81,7 +89,8 @@ class Console:
     def _failure(self, report: Report, result: Result) -> Iterator[str]:
         status = report.case_status(result)
         mark = self._painted("fail" if status == "error" else status, status.upper())
-        yield f"{mark}  {result.id}  ({' '.join(result.broken)})"
+        broken = f"  ({' '.join(result.broken)})" * bool(result.broken)
+        yield f"{mark}  {result.id}{broken}"
         for rule in result.broken:
             yield from textwrap.wrap(
                 f"{rule} {RULES[rule].level}: {RULES[rule].sentence}",

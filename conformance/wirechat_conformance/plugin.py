@@ -50,7 +50,7 @@ def pytest_collect_file(
     file_path: Path, parent: pytest.Collector
 ) -> pytest.Collector | None:
     """Take a text file for a transcript; leave out at once what is not asked for."""
-    if file_path.suffix != ".txt":
+    if file_path.suffix != ".txt" and not parent.session.isinitpath(file_path):
         return None
     wanted = parent.config.stash[JUDGE].settings.only
     if wanted:
@@ -188,6 +188,10 @@ class Judge:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.shouldfail or session.shouldstop:  # by an option of pytest's
                 break
+
+    def pytest_internalerror(self) -> None:
+        """Say nothing of a server of which only a part was seen."""
+        self._report.inconclusive = "the suite's own fault"
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Make the verdict the exit status."""

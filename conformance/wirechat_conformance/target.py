@@ -1,10 +1,13 @@
 """The server under test: where it is, and how to start it where that is our part."""
 
+import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 from wirechat_conformance.peer import Address
 from wirechat_conformance.settings import Settings
@@ -45,7 +48,7 @@ class Target:
 
 
 class Launched(Target):
-    """A server that is started by a command, on a free port.
+    """A server that is started by a command, each time on a free port.
 
     Args:
         command: What starts it; ``{port}`` stands for the port to listen on.
@@ -55,41 +58,59 @@ class Launched(Target):
     """
 
     def __init__(self, command: str) -> None:
-        super().__init__(("127.0.0.1", free_port()))
-        self._command = shlex.split(command.replace("{port}", str(self.address[1])))
+        self._command = command
         self._start()
 
     def _start(self) -> None:
+        port = free_port()
+        super().__init__(("127.0.0.1", port))
+        words = shlex.split(self._command.replace("{port}", str(port)))
         try:
+            # A process group of its own: what the command starts ends with it.
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
             )
         except OSError as error:
-            raise StartError(f"can't run {self._command[0]!r}: {error}") from None
+            reason = str(error.strerror).lower()
+            raise StartError(f"can't run {words[0]!r}: {reason}") from None
+        try:
+            self._wait()
+        except StartError:
+            self.stop()
+            raise
+
+    def _wait(self) -> None:
         until = time.monotonic() + START_SECONDS
         while not accepts(self.address):
             if self._process.poll() is not None:
                 status = self._process.returncode
                 raise StartError(f"the server ended at once, exit status {status}")
             if time.monotonic() > until:
-                self.stop()
                 raise StartError(f"the server took over {START_SECONDS:g} s to start")
             time.sleep(0.01)  # a connection that is refused can only be tried again
 
     def revive(self) -> bool:
         """Start the server anew, whatever state it is in."""
         self.stop()
-        self._start()
-        return True
+        with suppress(StartError):
+            self._start()
+            return True
+        return False
 
     def stop(self) -> None:
         """End the server, by force if it takes its time."""
-        self._process.terminate()
-        try:
+        self._signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
 
 def free_port() -> int:

@@ -1,0 +1,110 @@
+"""The server under test: how it is started, started anew, and ended."""
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from wirechat_conformance import target
+from wirechat_conformance.settings import Settings
+from wirechat_conformance.target import Launched, StartError, Target, accepts, chosen
+
+LISTEN = """
+import signal, socket, sys
+signal.signal(signal.SIGTERM, signal.SIG_{})
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
+    while listener.accept():
+        pass
+"""
+
+
+def python(code: str) -> str:
+    """Return a command that runs code with a port for its argument."""
+    return f"{shlex.quote(sys.executable)} -S -c {shlex.quote(code)} {{port}}"
+
+
+@pytest.fixture
+def launched() -> Iterator[Launched]:
+    with Launched(python(LISTEN.format("DFL"))) as server:
+        assert isinstance(server, Launched)
+        yield server
+
+
+def test_launched_server_accepts_until_it_is_stopped(launched: Launched) -> None:
+    assert accepts(launched.address)
+    launched.stop()
+    assert not accepts(launched.address)
+    launched.stop()
+
+
+def test_server_is_started_anew_on_another_port(launched: Launched) -> None:
+    before = launched.address
+    assert launched.revive()
+    assert not accepts(before)
+    assert accepts(launched.address)
+
+
+def test_server_that_can_not_be_started_anew(tmp_path: Path) -> None:
+    once = f"open({str(tmp_path / 'once')!r}, 'x').close()"
+    with Launched(python(once + LISTEN.format("DFL"))) as server:
+        assert not server.revive()
+        assert not accepts(server.address)
+
+
+def test_server_that_does_not_end_is_ended_by_force(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(target, "STOP_SECONDS", 0.05)
+    with Launched(python(LISTEN.format("IGN"))) as server:
+        pass
+    assert not accepts(server.address)
+
+
+def test_what_the_command_starts_ends_with_it() -> None:
+    shell = f"sh -c {shlex.quote(python(LISTEN.format('DFL')) + ' & wait')}"
+    with Launched(shell) as server:
+        assert accepts(server.address)
+    until = time.monotonic() + 5
+    while accepts(server.address):  # the kernel may take a moment to end it
+        assert time.monotonic() < until
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (
+            "/no/such/Server {port}",
+            "can't run '/no/such/Server': no such file or direc",
+        ),
+        (python("raise SystemExit(7)"), "the server ended at once, exit status 7"),
+    ],
+)
+def test_server_that_can_not_be_started(command: str, reason: str) -> None:
+    with pytest.raises(StartError) as failed:
+        Launched(command)
+    assert str(failed.value).startswith(reason)
+
+
+def test_server_that_takes_its_time_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(target, "START_SECONDS", 0.05)
+    with pytest.raises(StartError) as failed:
+        Launched(python("import signal; signal.pause()"))
+    assert str(failed.value) == "the server took over 0.05 s to start"
+
+
+def test_server_of_somebody_else_is_left_alone(launched: Launched) -> None:
+    with chosen(Settings(server=launched.address)) as theirs:
+        assert type(theirs) is Target
+        assert theirs.address == launched.address
+        assert not theirs.revive()
+    assert accepts(launched.address)
+
+
+def test_server_is_launched_where_there_is_a_command() -> None:
+    with chosen(Settings(launch=python(LISTEN.format("DFL")))) as ours:
+        assert accepts(ours.address)
