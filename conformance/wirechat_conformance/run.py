@@ -15,6 +15,10 @@ from wirechat_conformance.settings import Settings
 from wirechat_conformance.target import Target
 
 
+AT_ONCE = 250
+"""Accounts that are deleted with one send: 500 requests, half of what FRM-4 grants."""
+
+
 class InconclusiveError(Exception):
     """The server can't be judged, and why."""
 
@@ -154,15 +158,18 @@ class Run:
     def sweep(self) -> int:
         """Delete this run's accounts that are left; return how many can't be."""
         left: list[bytes] = []
-        until = time.monotonic() + self.patience.bound
+        until, pause = time.monotonic() + self.patience.bound, 0.001
         with suppress(*TROUBLE):
             peer = self.connect()
             left = listed(peer, self.names.prefix + b"*")
             while left and time.monotonic() < until:
-                for name in left:
-                    peer.send([frames.frame(frames.LOGIN, name)])
-                    peer.send([frames.frame(frames.DELETE)])
-                left = listed(peer, self.names.prefix + b"*")
+                for start in range(0, len(left), AT_ONCE):
+                    delete(peer, left[start : start + AT_ONCE])
+                    listed(peer, self.unused)
+                before, left = left, listed(peer, self.names.prefix + b"*")
+                if len(left) == len(before):  # online, some of them not for long
+                    time.sleep(pause)
+                    pause = min(2 * pause, 0.05)
             peer.close()
         return len(left)
 
@@ -242,6 +249,14 @@ def asked(peer: Peer, pattern: bytes) -> Received | None:
         peer.send([frames.frame(frames.LIST, pattern)])
         return peer.receive()
     return None
+
+
+def delete(peer: Peer, names: list[bytes]) -> None:
+    """Delete the accounts that are offline among these."""
+    requests = [
+        (frames.frame(frames.LOGIN, n), frames.frame(frames.DELETE)) for n in names
+    ]
+    peer.send([b"".join(octets for both in requests for octets in both)])
 
 
 def listed(peer: Peer, pattern: bytes) -> list[bytes]:

@@ -103,7 +103,10 @@ def long_name(script: Script) -> int:
     """Return a length that usernames may have: 64 if the server likes, or 32."""
     script.open("Long")
     script.send("Long", frames.CREATE, script.run.names.fresh(LONG))
-    return LONG if script.any("Long") == SUCCESS else 32
+    if script.any("Long") != SUCCESS:
+        return 32
+    script.delete("Long")
+    return LONG
 
 
 def make(script: Script, names: list[bytes]) -> int:

@@ -49,13 +49,14 @@ def test_filters_that_backtrack(run: Run) -> None:
     and is not kept busy for minutes.
     """
     with Script(run, "LST-6") as script:
-        names = [run.names.fresh() + b"a" * 25 for _ in range(NAMES)]
+        stem = run.names.fresh()  # so that the filter matches no other name of the run
+        names = [stem + b"%02d" % number + b"a" * 23 for number in range(NAMES)]
         for name in names:
             script.open(name.decode())
             script.create(name.decode(), name)
         first, *_ = connections = [name.decode() for name in names]
         for asterisks in range(2, 26, 2):
-            pattern = run.names.prefix + b"*a" * asterisks + b"*b"
+            pattern = stem + b"*a" * asterisks + b"*b"
             script.send(first, frames.LIST, pattern)
             try:
                 script.listed(first)
