@@ -63,9 +63,9 @@ def _pytest(wanted: Settings, arguments: Sequence[str]) -> int:
     # -P: no file of the folder we are in passes for a module.
     command = [sys.executable, "-P", "-m", "pytest", *arguments]
     command += [f"--rootdir={PACKAGE}", f"--config-file={PACKAGE / 'pytest.ini'}"]
-    command += ["-p", "wirechat_conformance.plugin", f"--wirechat={wanted.dump()}"]
-    # Cases have no assertions for pytest to rewrite, which takes longer than most runs.
-    command += ["--assert=plain"]
+    # Cases have no assertions that pytest would have to rewrite, which takes a while.
+    command += ["--assert=plain", "-p", "wirechat_conformance.plugin"]
+    command += [f"--wirechat={wanted.dump()}"]
     # What users have set up for tests of their own has no say here.
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
