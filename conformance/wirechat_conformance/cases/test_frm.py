@@ -7,6 +7,8 @@ from wirechat_conformance.judge import is_error
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script, messages_of
 
+LENGTH = 40
+"""Octets of a header's length."""
 BATCH = 48
 """Connections used at a time: fewer than the hundred that a server has to serve."""
 
@@ -98,28 +100,43 @@ def test_cuts_between_two_frames(run: Run) -> None:
 
 @pytest.mark.rules("FRM-4", "LIM-3", "SND-11", "SND-12", "DLV-1")
 def test_a_thousand_messages_ahead_of_their_echoes(run: Run) -> None:
-    """A thousand messages are sent without waiting, kept, and delivered."""
+    """A thousand messages are sent without waiting, kept, and delivered.
+
+    So are some more, if there is room; and afterwards there is room again.
+    """
     with Script(run, "FRM-4") as script:
         sender, recipient = script.account("A"), script.account("B")
         script.leave("B")
-        messages = [b"%04d" % number + b"m" * 56 for number in range(1000)]
+        messages = [b"%04d" % number + b"m" * 56 for number in range(1024)]
         sent = [frames.frame(frames.SEND, sender, recipient, m) for m in messages]
-        script.octets("A", b"".join(sent))
-        for message in messages:
+        script.octets("A", b"".join(sent[:1000]))
+        for message in messages[:1000]:
             if not script.peek("A", frames.SEND):
                 script.rules = ("LIM-3",)
             script.receive("A", frames.SEND, sender, recipient, message)
+        script.octets("A", b"".join(sent[1000:]))
+        accepted = messages[:1000]
+        for message in messages[1000:]:
+            if script.peek("A", frames.SEND):
+                script.receive("A", frames.SEND, sender, recipient, message)
+                accepted.append(message)
+            else:
+                script.error("A")
         script.open("C")
         script.login("C", recipient)
         script.send("C", frames.DELIVER)
         script.send("C", frames.LIST, run.unused)
         kept, _ = messages_of(script, "C")
-        if len(kept) < len(messages):
-            script.rules = "LIM-3", "SND-12"
-            script.fail("a thousand kept messages", f"{len(kept)} of them")
-        if kept != messages:
+        if len(kept) < len(accepted):
+            script.rules = "LIM-3", "SND-12", "DLV-1"
+            script.fail(f"{len(accepted)} kept messages", f"{len(kept)} of them")
+        if kept != accepted:
             script.rules = "DLV-1", "SND-11"
             script.fail("the messages as they were sent, oldest first", "others")
+        script.rules = ("LIM-3",)
+        script.leave("C")
+        script.send("A", frames.SEND, sender, recipient, b"again")
+        script.receive("A", frames.SEND, sender, recipient, b"again")
 
 
 @pytest.mark.rules("FRM-4")
@@ -165,6 +182,28 @@ def test_many_announcements(run: Run) -> None:
             script.receive("A", frames.SEND, name, name, b"hi")
         for at in range(3 * len(lengths)):
             script.perform(steps.Reset(f"L{at}"))
+
+
+@pytest.mark.rules("FRM-7")
+def test_every_octet_of_a_length(run: Run) -> None:
+    """Each octet of a length counts: none may be there without making it longer.
+
+    What is announced so is a frame that is whole but for that octet, and then the end.
+    """
+    with Script(run, "FRM-7") as script:
+        names = [run.names.fresh() for _ in range(2, LENGTH)]
+        script.open("A", *map(bytes.decode, names))
+        for bit, name in enumerate(names, 2):
+            octets = frames.header(frames.CREATE, len(name) + (1 << 8 * bit)) + name
+            script.octets(name.decode(), octets)
+            script.perform(steps.HalfClose(name.decode()))
+        for name in names:
+            reply = script.any(name.decode())
+            if reply is not None and not is_error(reply):
+                script.fail("no reply to data that never comes", reply)
+        for name in names:
+            script.send("A", frames.LIST, name)
+            script.listed("A")
 
 
 @pytest.mark.rules("FRM-7", "FRM-9")

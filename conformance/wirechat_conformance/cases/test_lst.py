@@ -87,3 +87,17 @@ def test_filters_of_asterisks(run: Run) -> None:
             script.listed("A")
             script.send("A", frames.LIST, name + b"*" * count)
             script.listed("A", name)
+
+
+@pytest.mark.rules("LST-2", "FRM-6")
+def test_filters_of_all_lengths(run: Run) -> None:
+    """Filters next to a power of two octets are looked at from end to end."""
+    with Script(run, "LST-2") as script:
+        name = script.account("A")
+        for power in (32, 64, 128, 256, 512, 1024, 2048, 4096):
+            for length in (power - 1, power, power + 1):
+                stars = b"*" * (length - len(name))
+                script.send("A", frames.LIST, stars + name)
+                script.send("A", frames.LIST, name[:-1] + stars + b"x")
+                script.listed("A", name)
+                script.listed("A")

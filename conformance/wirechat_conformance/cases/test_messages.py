@@ -1,0 +1,120 @@
+"""Messages that programs alter: of all lengths at which they err, of all texts."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from wirechat_conformance import frames
+from wirechat_conformance.run import Run
+from wirechat_conformance.script import Script
+
+POWERS = [1 << bit for bit in range(5, 17)]
+MOST = 65_536
+"""Data octets that no server may refuse (FRM-6)."""
+NAMES = 20
+"""Octets of data in front of a message: two usernames of a run, two separators."""
+FILLER = bytes(range(32, 127)) * (1 + MOST // 95)
+"""What messages are cut from: an octet that is lost or doubled shows."""
+AT_ONCE = 60_000
+"""Octets that are sent before their replies are read."""
+LEAST = 1000 * (100 - NAMES)
+"""Octets of messages for which there is room at least (LIM-3)."""
+WORDS = [
+    *[b"quit", b"exit", b"QUIT", b"/quit", b"!x", b":q", b"@all", b"#x", b"//x", b"--x"],
+    *[b"EOF", b".", b"..", b"-", b"~", b">From x", b"&lt;", b"%41", b"=41", b"\\x41"],
+    *[b"yes", b"no", b"true", b"undefined", b"nil", b"NULL", b"(null)", b"[]", b"{}"],
+    *[b"007", b"0x10", b"1e3", b"1.0", b"+1", b"-0", b"9007199254740993", b"$x", b"<!--"],
+    *[b"a  b", b"a\r\nb\nc\rd", b"\r\n\r\n", b"\n.\n", b"\\", b"\\\\", b'"', b"x" * 1000],
+]
+"""What means something elsewhere."""
+
+
+def lengths() -> list[bytes]:
+    """Return messages of short lengths, and of all that are next to a power of two.
+
+    So long are they themselves, their data, or their frames.
+    """
+    before = 0, NAMES, NAMES + frames.HEADER_SIZE
+    near = {p + by - part for p in POWERS for by in (-1, 0, 1) for part in before}
+    all_lengths = sorted({*near, *range(130)})
+    return [FILLER[:length] for length in all_lengths if 0 <= length <= MOST - NAMES]
+
+
+def texts() -> list[bytes]:
+    """Return messages with each octet at each end, in a row, and behind each other."""
+    octets = [bytes([octet]) for octet in range(128)]
+    ends = [octet + b"x" + octet for octet in octets]
+    rows = [octet * 4 for octet in octets if octet != b"|"]
+    pairs = [a + b for a in octets for b in octets if not a == b == b"|"]
+    return [*octets, *ends, *rows, *WORDS, b"".join(pairs)]
+
+
+KINDS = {"of-all-lengths": lengths, "of-all-texts": texts}
+
+
+def batches(messages: list[bytes]) -> Iterator[list[bytes]]:
+    """Give as many at a time as may be sent ahead of their replies.
+
+    A frame of as many octets as there may be in a buffer goes alone: behind it comes
+    nothing that would show it to a server that waits for more.
+    """
+    batch: list[bytes] = []
+    room = AT_ONCE
+    for message in messages:
+        size = frames.HEADER_SIZE + NAMES + len(message)
+        alone = size in POWERS
+        if batch and (alone or size > room):
+            yield batch
+            batch, room = [], AT_ONCE
+        batch.append(message)
+        room -= AT_ONCE if alone else size
+    yield batch
+
+
+@pytest.mark.rules("SND-9", "SND-8", "SND-2", "FRM-3")
+@pytest.mark.parametrize("kind", KINDS)
+def test_live_messages(run: Run, kind: str) -> None:
+    """Whatever a message is, it is passed on whole, and its echo is whole."""
+    with Script(run, "SND-9") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        for batch in batches(KINDS[kind]()):
+            for text in batch:
+                script.send("A", frames.SEND, sender, recipient, text)
+            for text in batch:
+                script.receive("A", frames.SEND, sender, recipient, text)
+            for text in batch:
+                script.receive("B", frames.SEND, sender, recipient, text)
+
+
+@pytest.mark.rules("SND-9", "SND-8", "DLV-1", "SND-12")
+@pytest.mark.parametrize("kind", KINDS)
+def test_kept_messages(run: Run, kind: str) -> None:
+    """Whatever a message is, it is kept whole, if there is room for so much."""
+    with Script(run, "SND-9") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        script.leave("B")
+        kept = []
+        for batch in batches(KINDS[kind]()):
+            for text in batch:
+                script.send("A", frames.SEND, sender, recipient, text)
+            for text in batch:
+                if script.peek("A", frames.SEND):
+                    script.receive("A", frames.SEND, sender, recipient, text)
+                    kept.append(text)
+                else:
+                    told(script, [*kept, text])
+        script.open("C")
+        script.login("C", recipient)
+        script.send("C", frames.DELIVER)
+        for text in kept:
+            script.receive("C", frames.SEND, sender, recipient, text)
+
+
+def told(script: Script, messages: list[bytes]) -> None:
+    """See that the last of these messages was refused, and for want of room.
+
+    A thousand of a hundred octets are never too many: these are fewer, but longer.
+    """
+    if sum(map(len, messages)) < LEAST:
+        script.fail("the echo of a message that is kept", script.any("A"))
+    script.error("A")

@@ -1,0 +1,113 @@
+"""Names that are nearly somebody's: nobody's name, wherever one is asked for."""
+
+import pytest
+
+from wirechat_conformance import frames, steps
+from wirechat_conformance.conversation import NO_NAMES
+from wirechat_conformance.run import Run
+from wirechat_conformance.script import Script
+
+AROUND = [
+    *[b"%b ", b" %b", b"%bx", b"x%b", b"0%b", b"+%b", b"-%b", b"%b.", b"%b/", b"./%b"],
+    *[b"%b%%", b'"%b"', b"'%b'", b"%b@host", b"@%b", b"#%b", b"\\%b", b"%b,x", b"%b;x"],
+    *[b"%b:x", b"%b|x", b"%b&x", b"%b=x", b"<%b>", b"(%b)", b"{%b}", b"^%b$"],
+]
+CUT = [
+    *[lambda n: n[:-1], lambda n: n[1:], lambda n: n[:-1] + b"_"],
+    *[lambda n: n[:3] + b"%", lambda n: n[:-1] + b".", lambda n: n[:3] + b".+"],
+    *[bytes.upper, bytes.title, lambda n: n[:-1] + n[-1:] * 2, lambda n: n + n],
+]
+UNFIT = [
+    *[b"%b\n", b"%b\r\n", b"\n%b", b"%b\t", b"%b\0", b"\0%b", b"%b\0x", b"%b\nx"],
+    *[b"%b\x7f", b"%bx\b", b"%b*", b"*%b", b"\x1b%b", b"%b\x0b", b"%b\x1a"],
+]
+"""What no username should hold (ACC-6), so that its frame may well be rejected."""
+NOTHING = [
+    *[b"", b"undefined", b"null", b"NULL", b"None", b"nil", b"(null)", b"0", b"-1"],
+    *[b"false", b"NaN", b"NONE", b"anonymous", b"unknown", b"guest", b"[object Object]"],
+]
+"""What programs make of a username that isn't there."""
+INHERITED = [b"__proto__", b"__defineGetter__", b"__class__", b"__init__", b"length"]
+"""What the tables of some languages hold from the first."""
+
+
+def near(name: bytes) -> list[bytes]:
+    """Return names that a program may take for this one."""
+    return [*[wrap % name for wrap in AROUND], *[change(name) for change in CUT]]
+
+
+def nobody(run: Run, script: Script, names: list[bytes]) -> list[bytes]:
+    """Return those of these names that no account has."""
+    script.open("Asks")
+    for name in names:
+        script.send("Asks", frames.LIST, name)
+    return [name for name in names if script.any("Asks") == NO_NAMES]
+
+
+@pytest.mark.rules("ACC-9", "ACC-3")
+def test_login_to_nearly_a_name(run: Run) -> None:
+    """A username is its octets, all of them: LOGIN to another is to nobody."""
+    with Script(run, "ACC-9") as script:
+        name = script.account("A")
+        script.leave("A")
+        wrong = near(name) + nobody(run, script, INHERITED)
+        script.open("B")
+        for other in wrong:
+            script.send("B", frames.LOGIN, other)
+        for _ in wrong:
+            script.error("B")
+        for unfit in UNFIT:
+            if not script.serves("C"):
+                script.open("C")
+            script.send("C", frames.LOGIN, unfit % name)
+            script.perform(steps.ReceiveRejection("C", rules=script.rules))
+            script.perform(steps.Fence("C", if_open=True, rules=script.rules))
+        script.send("B", frames.LIST, name + b"*")
+        script.listed("B", name)
+        script.login("B", name)
+
+
+@pytest.mark.rules("SND-6", "ACC-3")
+def test_send_to_nearly_a_name(run: Run) -> None:
+    """A recipient is its octets, all of them: another is nobody."""
+    with Script(run, "SND-6") as script:
+        sender, name = script.account("A"), script.account("B")
+        wrong = near(name) + [unfit % name for unfit in UNFIT]
+        wrong += nobody(run, script, INHERITED)
+        for other in wrong:
+            script.send("A", frames.SEND, sender, other, b"hi")
+        for _ in wrong:
+            script.error("A")
+        script.fence("A", "B")
+        script.send("A", frames.LIST, name + b"*")
+        script.listed("A", name)
+
+
+@pytest.mark.rules("SND-5", "ACC-3")
+def test_send_in_nearly_ones_name(run: Run) -> None:
+    """A sender is its octets, all of them: another is somebody else."""
+    with Script(run, "SND-5") as script:
+        name, recipient = script.account("A"), script.account("B")
+        wrong = near(name) + [unfit % name for unfit in UNFIT] + NOTHING + INHERITED
+        for other in wrong:
+            script.send("A", frames.SEND, other, recipient, b"hi")
+        for _ in wrong:
+            script.error("A")
+        script.fence("A", "B")
+
+
+@pytest.mark.rules("SND-4")
+@pytest.mark.parametrize("before", ["nothing", "a-session"])
+def test_send_in_no_name(run: Run, before: str) -> None:
+    """Where there is no session there is no name, and none stands for that."""
+    with Script(run, "SND-4") as script:
+        recipient = script.account("B")
+        script.open("A")
+        if before == "a-session":
+            script.create("A", run.names.fresh())
+            script.delete("A")
+        for word in [*NOTHING, *INHERITED, recipient]:
+            script.send("A", frames.SEND, word, recipient, b"hi")
+        for _ in [*NOTHING, *INHERITED, recipient]:
+            script.error("A")
+        script.fence("A", "B")
