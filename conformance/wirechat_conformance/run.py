@@ -14,7 +14,6 @@ from wirechat_conformance.rules import RULES
 from wirechat_conformance.settings import Settings
 from wirechat_conformance.target import Target
 
-
 AT_ONCE = 250
 """Accounts that are deleted with one send: 500 requests, half of what FRM-4 grants."""
 

@@ -4,6 +4,7 @@ from tests.faults import (
     acc_accounts,
     acc_ends,
     acc_names,
+    counts,
     dat,
     dlv,
     frm_frames,
@@ -11,6 +12,7 @@ from tests.faults import (
     frm_stream,
     lim,
     lst,
+    nearly,
     snd_messages,
     snd_rules,
 )
@@ -22,6 +24,7 @@ __all__ = [
     "acc_accounts",
     "acc_ends",
     "acc_names",
+    "counts",
     "dat",
     "dlv",
     "frm_frames",
@@ -29,6 +32,7 @@ __all__ = [
     "frm_stream",
     "lim",
     "lst",
+    "nearly",
     "snd_messages",
     "snd_rules",
 ]
