@@ -1,5 +1,6 @@
 """Conversations that are written in Python, for cases that no transcript can hold."""
 
+import math
 from typing import NoReturn
 
 from wirechat_conformance import frames, steps
@@ -149,14 +150,21 @@ class Script(Conversation):
         return Failure(self.rules, expected, told, detail, self.shown())
 
 
-def messages_of(script: Script, connection: str) -> tuple[list[bytes], bool]:
+def messages_of(
+    script: Script, connection: str, most: float = math.inf
+) -> tuple[list[bytes], bool]:
     """Return the texts that come before the fence, and whether that came.
 
     A connection that the server cuts off may end in the middle of a frame.
+
+    Args:
+        script: The conversation.
+        connection: Where they come.
+        most: How many to return, without a fence.
     """
     texts: list[bytes] = []
     try:
-        while (frame := script.any(connection)) is not None:
+        while len(texts) < most and (frame := script.any(connection)) is not None:
             if frame.command != frames.SEND:
                 return texts, True
             texts.append(frame.fields[2])

@@ -1,6 +1,6 @@
-"""Faults that show at one size alone, or once there have been many of something."""
+"""Faults that show at one size alone, or where there is much of something."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
 
@@ -12,9 +12,11 @@ from tests.faults.snd_messages import Altering
 from tests.parts import (
     Account,
     Chat,
+    Connection,
     Frame,
     Message,
     Outbox,
+    Server,
     Session,
     Steps,
     error,
@@ -24,7 +26,7 @@ from wirechat.codec import HEADER_SIZE
 # FRM-3, FRM-7: buffers and lengths.
 
 
-@breaks("SND-9")
+@breaks("FRM-3")
 class FullBufferWaits(Steps):
     """Waits for more where a frame has filled a buffer of 4,096 octets."""
 
@@ -131,3 +133,36 @@ class KeptCountedForEver(Chat):
 
     def full(self, account: Account) -> bool:
         return self.ever[account.name] >= 1000
+
+
+# FRM-9, SND-12: much that is on its way.
+
+
+@breaks("FRM-9")
+class HalfCloseDropsUnsent(Server):
+    """Closes behind the requests of a client that has half closed, sent or unsent."""
+
+    def end(self, connection: Connection) -> None:
+        with self.lock:
+            connection.take_unsent()
+        super().end(connection)
+
+
+@breaks("SND-12")
+class CutOffKeepsAll(Server):
+    """Keeps for a recipient that it cuts off what it has sent to it before, too."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port=port, max_queue=142_000)
+        self.sent: defaultdict[Session, list[bytes]] = defaultdict(list)
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        if live:
+            self.sent[session] += frames
+        super().send(session, frames, live)
+
+    def cut_off(self, connection: Connection) -> None:
+        connection.take_unsent()
+        sent = self.sent.pop(connection.session, [])
+        self.chat.keep(frame for frame in sent if isinstance(frame, Message))
+        super().cut_off(connection)

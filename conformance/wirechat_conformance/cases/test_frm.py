@@ -166,6 +166,47 @@ def test_half_close_behind_a_thousand_requests(run: Run) -> None:
         script.perform(steps.End("A", rules=script.rules))
 
 
+@pytest.mark.examples
+@pytest.mark.rules("FRM-9", "DLV-1")
+def test_half_close_behind_much_to_deliver(run: Run) -> None:
+    """What DELIVER brings is sent to its end, though the client has half closed.
+
+    It is more than the kernels hold: the server has to wait until there is room. Where
+    it cuts off who lets so much wait (SND-14), this shows nothing.
+    """
+    texts = [b"%02d" % number + b"m" * 65_000 for number in range(50)]
+    with Script(run, "FRM-9", "DLV-1") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        script.leave("B")
+        for connection in "CD":
+            script.open_deaf(connection)
+            fill(script, sender, recipient, texts)
+            script.login(connection, recipient)
+            script.send(connection, frames.DELIVER)
+            script.send(connection, frames.LIST, run.unused)
+            if connection == "C":
+                script.fence("A")
+                if messages_of(script, "C") != (texts, True):
+                    pytest.skip("the server does not let so much wait")
+                script.leave("C")
+        script.perform(steps.HalfClose("D"))
+        script.fence("A")
+        for text in texts:
+            script.receive("D", frames.SEND, sender, recipient, text)
+        script.receive("D", frames.LISTRESPONSE)
+        script.perform(steps.End("D", rules=("FRM-9",)))
+
+
+def fill(script: Script, sender: bytes, recipient: bytes, texts: list[bytes]) -> None:
+    """Have these messages kept; leave the case out where there is no room for them."""
+    for text in texts:
+        script.send("A", frames.SEND, sender, recipient, text)
+        if not script.peek("A", frames.SEND):
+            script.error("A", "SND-2", "LIM-3")
+            pytest.skip("the server does not keep so much")
+        script.receive("A", frames.SEND, sender, recipient, text)
+
+
 @pytest.mark.rules("FRM-7", "FRM-10")
 def test_many_announcements(run: Run) -> None:
     """Lengths of all sizes are announced on many connections, and others are served."""
