@@ -44,6 +44,7 @@ class Stage:
     """Stands in for a run: what a conversation asks of one is all that it has."""
 
     unused = b"nobody0"
+    grace = 0.0
 
     def __init__(self, listener: socket.socket, *scripts: Script) -> None:
         self.patience = Patience(TIMEOUT)

@@ -306,6 +306,20 @@ def test_after_a_failure_nothing_more_is_asked() -> None:
         assert stage.heard(0, frame(CREATE, b"alice01"))
 
 
+def test_reset_may_take_replies_along_where_a_frame_is_rejected() -> None:
+    lines = ["A open", "A? < RESPONSE 0  FRM-4", "A? < rejected  FRM-2"]
+    with staged((RESET,)) as stage:
+        play(stage, *lines)
+    failure = failure_of(*lines, scripts=[(FIN,)])
+    assert (failure.rules, failure.got) == (("FRM-4",), "closed")
+
+
+def test_failure_tells_whether_a_session_had_to_have_ended() -> None:
+    late = ["A half-close", "A eof", "B open", "B < RESPONSE 0"]
+    assert failure_of("A open", *late, scripts=[(FIN,), (ERROR,)]).ends
+    assert not failure_of("A open", "A < RESPONSE 0", scripts=[(ERROR,)]).ends
+
+
 # What is left behind.
 
 

@@ -28,10 +28,6 @@ _IMPLIED: Mapping[int | None, str] = {
 }
 SHOWN = 14
 """Lines of a conversation that a failure shows, the last ones."""
-GRACE = 0.002
-"""Seconds between the end of a connection and the next step. The session has ended by
-then (FRM-9), but a server may well close a moment before it takes note of that, and
-from outside there is no way to see it."""
 WIDTH = 200
 """Characters of a step that a failure shows."""
 
@@ -63,6 +59,8 @@ class Failure(AssertionError):
         self.log = tuple(log)
         self.late = False
         """Whether what was expected came, but too late."""
+        self.ends = False
+        """Whether a session had to have ended before, with its connection."""
         self.taken = 0
         """How many steps of the conversation were taken."""
 
@@ -84,6 +82,10 @@ class Stage(Protocol):
     patience: Patience
     unused: bytes
     """A username that no account ever has."""
+    grace: float
+    """Seconds between the end of a connection and the next step. Its session ends with
+    it (FRM-9), but a server may well close a moment before it takes note of that, and
+    from outside there is no way to see it."""
 
     def connect(self, receive_buffer: int | None = None) -> Peer:
         """Return a new connection."""
@@ -153,6 +155,7 @@ class Conversation:
         self._stage = stage
         self._cut = cut
         self._together = together
+        self._ends = False
         self._log: list[tuple[str, steps.Step | Received | str]] = []
 
     def __enter__(self) -> Self:
@@ -182,11 +185,13 @@ class Conversation:
             return
         self._flush_others(connection)
         connection.blame = step.rules or connection.blame
-        may_end = step.if_open and connection.rejected is not None
+        rejected = connection.rejected is not None
         try:
             _ACTIONS[type(step)](self, connection, step)
         except MismatchError as mismatch:
-            if not (may_end and isinstance(mismatch, EndedError)):
+            if isinstance(step, steps.Receive) and connection.peer.closed == "reset":
+                rejected = True  # by a reset, to which replies on their way may be lost
+            if not (step.if_open and rejected and isinstance(mismatch, EndedError)):
                 raise self._failure(connection, step, mismatch) from None
 
     def _open(self, step: steps.Open) -> None:
@@ -247,6 +252,7 @@ class Conversation:
         )
         failure.taken = len(self.steps)
         failure.late = mismatch.late
+        failure.ends = self._ends
         return failure
 
     def _bound(self, line: str) -> str:
@@ -383,7 +389,8 @@ class Conversation:
         frame = self.next(connection)
         if frame is not None:
             raise MismatchError(judge.describe(frame))
-        time.sleep(GRACE)
+        self._ends = True
+        time.sleep(self._stage.grace)
 
     def _half_close(self, connection: Connection, step: steps.HalfClose) -> None:
         self._note(connection, step)

@@ -25,6 +25,9 @@ from wirechat_conformance.steps import (
 )
 from wirechat_conformance.text import Text
 
+ROOM = 100_000
+"""Octets of messages for which there is room wherever a thousand of 100 octets can be
+kept (LIM-3). What comes of more is open."""
 AGENT = "Z"
 """The connection that sees sessions end."""
 Steps = Iterator[Step]
@@ -86,6 +89,8 @@ class Model:
     def send(self, connection: str, sender: str, recipient: str, text: bytes) -> Steps:
         """SEND."""
         body: Text = (sender, b"|||", recipient, b"|||" + text)
+        if self._kept_octets(recipient) + len(text) > ROOM:
+            return
         yield from self._ready(connection)
         yield Send(connection, frames.SEND, body)
         session, target = self.sessions.get(connection), self.online(recipient)
@@ -104,6 +109,12 @@ class Model:
                 yield Receive(target, frames.SEND, body, rules=("SND-1",))
             else:
                 self.kept[recipient].append(body)
+
+    def _kept_octets(self, account: str) -> int:
+        if self.online(account):
+            return 0
+        bodies = self.kept.get(account, [])
+        return sum(len(p) for body in bodies for p in body if isinstance(p, bytes))
 
     def say(self, connection: str, recipient: str, text: bytes) -> Steps:
         """SEND in one's own name, or somebody's where there is no session."""

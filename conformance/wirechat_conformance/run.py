@@ -3,9 +3,10 @@
 import secrets
 import time
 from collections import Counter, defaultdict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-from wirechat_conformance import frames
+from wirechat_conformance import frames, grace
 from wirechat_conformance.conversation import NO_NAMES, SUCCESS, Failure
 from wirechat_conformance.frames import BadFrameError, Received
 from wirechat_conformance.names import Names
@@ -16,6 +17,10 @@ from wirechat_conformance.target import Target
 
 AT_ONCE = 250
 """Accounts that are deleted with one send: 500 requests, half of what FRM-4 grants."""
+
+
+DOUBTS = 3
+"""Failures that are tried again in vain, with more time for sessions to end."""
 
 
 class InconclusiveError(Exception):
@@ -61,6 +66,11 @@ class Run:
         self.names = Names(self._is_free)
         self.unused = self.names.unused
         self._try_fences()
+        self.grace = grace.LEAST
+        self.doubts = DOUBTS
+        with suppress(*TROUBLE):
+            bound = self.patience.seconds / 4
+            self.grace = grace.learned(self.connect, self.names.fresh, bound)
         self.patience.forgiving = True
 
     def connect(self, receive_buffer: int | None = None) -> Peer:
@@ -77,6 +87,22 @@ class Run:
         except OSError as error:
             reason = error.strerror or str(error)
             raise GoneError(f"no connection: {reason.lower()}") from None
+
+    @contextmanager
+    def in_doubt(self) -> Iterator[None]:
+        """Give sessions a long time to end, to see whether that is why a case failed.
+
+        Raises:
+            Failure: It is not.
+        """
+        before, self.grace = self.grace, max(self.grace, grace.LONG)
+        try:
+            yield
+        except Failure:
+            self.doubts -= 1
+            raise
+        finally:
+            self.grace = before
 
     def chose(self, choice: str, value: str) -> None:
         """Take note of what the server made of a free choice."""

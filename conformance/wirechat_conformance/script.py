@@ -147,7 +147,9 @@ class Script(Conversation):
     ) -> Failure:
         """Return what says that something else came than what was expected."""
         told = describe(got) if isinstance(got, Received) else got or "closed"
-        return Failure(self.rules, expected, told, detail, self.shown())
+        failure = Failure(self.rules, expected, told, detail, self.shown())
+        failure.ends = self._ends
+        return failure
 
 
 def messages_of(

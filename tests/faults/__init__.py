@@ -15,6 +15,7 @@ from tests.faults import (
     nearly,
     snd_messages,
     snd_rules,
+    states,
 )
 from tests.faults.registry import FAULTS, Fault
 
@@ -35,4 +36,5 @@ __all__ = [
     "nearly",
     "snd_messages",
     "snd_rules",
+    "states",
 ]

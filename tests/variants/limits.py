@@ -43,6 +43,14 @@ class AccountsOf1000(Chat):
         super().__init__(Limits(accounts=1000, kept=1000))
 
 
+@permitted()
+class KeptOf100000Octets(Chat):
+    """Has room for 100,000 octets for each account (LIM-3)."""
+
+    def __init__(self) -> None:
+        super().__init__(Limits(kept_octets=100_000 + 1000 * HEADER_SIZE))
+
+
 @permitted("LIM-2")
 class ConnectionsOf100(Server):
     """Serves 100 connections (LIM-1)."""

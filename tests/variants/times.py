@@ -47,6 +47,16 @@ class SessionsEndLater(Server):
         super().end(connection)
 
 
+@permitted()
+class ClosesFirst(Server):
+    """Closes a connection, and ends its session 10 ms later (ACC-12)."""
+
+    def end(self, connection: Connection) -> None:
+        connection.hang_up(socket.SHUT_WR)
+        time.sleep(0.01)
+        super().end(connection)
+
+
 # Segments.
 
 

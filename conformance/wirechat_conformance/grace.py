@@ -1,0 +1,62 @@
+"""How long after the end of a connection its session may seem open."""
+
+import time
+from collections.abc import Callable
+
+from wirechat_conformance import frames
+from wirechat_conformance.frames import Received
+from wirechat_conformance.peer import Patience, Peer
+
+LEAST = 0.002
+"""Seconds that every server is given."""
+MOST = 0.5
+"""Seconds that no server is given more than."""
+LONG = 0.25
+"""Seconds that are given where a session seems not to have ended: a machine that is
+busy may stop a server just between the two."""
+ROUNDS = 4
+SUCCESS = Received(frames.RESPONSE, b"")
+
+
+def learned(
+    connect: Callable[[], Peer], fresh: Callable[[], bytes], seconds: float
+) -> float:
+    """Return how many seconds to wait for a session behind its connection's end.
+
+    FRM-9 ends the session and closes the connection, and ACC-12 lets LOGIN be repeated
+    until the server has noticed. So one that closes first, and a little later ends the
+    session, is right; how much later is measured.
+
+    Args:
+        connect: Gives a connection.
+        fresh: Gives a new username.
+        seconds: How long to wait for a reply.
+
+    Raises:
+        GoneError, SilenceError, BadFrameError: The server does not do its part.
+    """
+    lags = [_lag(connect(), connect(), fresh(), seconds) for _ in range(ROUNDS)]
+    return max(LEAST, min(MOST, 2 * max(lags)))
+
+
+def _lag(leaving: Peer, entering: Peer, name: bytes, seconds: float) -> float:
+    """Return for how long LOGIN is refused when a session has ended; 0 if never."""
+    lag = 0.0
+    leaving.patience = entering.patience = Patience(seconds)
+    leaving.send([frames.frame(frames.CREATE, name)])
+    if leaving.receive() == SUCCESS:
+        leaving.half_close()
+        leaving.receive()
+        begun = time.monotonic()
+        while _refused(entering, name) and lag < MOST:
+            time.sleep(LEAST)  # the pace at which it asks, no wait for an event
+            lag = time.monotonic() - begun
+        entering.send([frames.frame(frames.DELETE)])
+    leaving.close()
+    entering.close()
+    return lag
+
+
+def _refused(peer: Peer, name: bytes) -> bool:
+    peer.send([frames.frame(frames.LOGIN, name)])
+    return peer.receive() != SUCCESS

@@ -1,0 +1,231 @@
+"""Faults that show in a certain state alone, or for a certain length of something."""
+
+from collections import Counter
+
+from tests.faults.registry import breaks
+from tests.parts import (
+    Account,
+    Chat,
+    Frame,
+    Loop,
+    Malformed,
+    Outbox,
+    Session,
+    error,
+    is_error,
+)
+from wirechat.codec import encode_data
+
+# What was refused before.
+
+
+@breaks("ACC-9")
+class TwelveRefusalsEnd(Loop):
+    """Closes a connection on which twelve requests were refused."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.refused: Counter[Session] = Counter()
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        super().send(session, frames, live)
+        self.refused[session] += sum(map(is_error, frames))
+        if self.refused[session] >= 12:
+            self.connections[session].cut_off = True
+
+
+class Remembering(Chat):
+    """A chat that knows the sessions to which something was refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: set[Session] = set()
+
+    def receive(self, session: Session, item: Frame | Malformed) -> Outbox:
+        replies = super().receive(session, item)
+        self.refused |= {to for to, frame in replies if is_error(frame)}
+        return replies
+
+
+@breaks("ACC-1")
+class CreateAfterRefusedLogin(Remembering):
+    """Refuses CREATE where something was refused before."""
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        if session in self.refused and not session.account:
+            return [(session, error("this is no connection for CREATE"))]
+        return super().create(session, frame)
+
+
+@breaks("SND-1")
+class LiveAfterRefusalLost(Remembering):
+    """Loses what is for a connection on which something was refused before."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        return [
+            (to, octets)
+            for to, octets in replies
+            if to is session or to not in self.refused
+        ]
+
+
+# What was deleted before.
+
+
+class Deleting(Chat):
+    """A chat that knows what was deleted on which connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: dict[Session, str] = {}
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        if session.account:
+            self.deleted[session] = session.account.name
+        return super().delete(session, frame)
+
+
+@breaks("ACC-13")
+class LoginAfterDeleteRefused(Deleting):
+    """Refuses LOGIN on a connection whose account was deleted."""
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        if session in self.deleted and not session.account:
+            return [(session, error("this connection has had its account"))]
+        return super().login(session, frame)
+
+
+@breaks("SND-5")
+class SenderOfDeletedAccount(Deleting):
+    """Takes, besides the session's, the account that was deleted for the sender."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        sender = frame.fields[0]
+        if session.account and sender == self.deleted.get(session):
+            return [(session, encode_data(frame.command, frame.data))]
+        return super().send(session, frame)
+
+
+# How often there was a session, and how a connection ended.
+
+
+@breaks("SND-1")
+class ThirdSessionGetsNothing(Chat):
+    """Loses what is for the third session of an account, and each further one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions: Counter[Account] = Counter()
+
+    def enter(self, session: Session, account: Account) -> Outbox:
+        self.sessions[account] += 1
+        return super().enter(session, account)
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        return [
+            (to, octets)
+            for to, octets in replies
+            if to is session or not to.account or self.sessions[to.account] < 3
+        ]
+
+
+@breaks("ACC-12")
+class RejectionKeepsSession(Chat):
+    """Ends no session where a malformed frame ended the connection."""
+
+    def malformed(self, session: Session, item: Malformed) -> Outbox:
+        if item.fatal and session.account:
+            session.account.session = Session()
+            session.account = None
+        return super().malformed(session, item)
+
+
+# Which command, and what name.
+
+
+@breaks("FRM-5")
+class UnknownInSessionIgnored(Chat):
+    """Passes over unknown commands in silence where there is a session."""
+
+    def malformed(self, session: Session, item: Malformed) -> Outbox:
+        if item.rule == "FRM-5" and session.account:
+            return []
+        return super().malformed(session, item)
+
+
+class UpToNul(Chat):
+    """A chat for which names end at a NUL in some of what is asked."""
+
+    at = 0
+
+    def cut(self, frame: Frame) -> Frame:
+        """Return a frame with one of its names cut."""
+        fields = frame.fields
+        fields[self.at] = fields[self.at].partition("\0")[0]
+        return frame._replace(data="|||".join(fields).encode())
+
+
+@breaks("ACC-9")
+class LoginUpToNul(UpToNul):
+    """Logs in to the username in front of a NUL."""
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        return super().login(session, self.cut(frame))
+
+
+@breaks("SND-5")
+class SenderUpToNul(UpToNul):
+    """Compares the sender with the session's username up to a NUL."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        return super().send(session, self.cut(frame))
+
+
+@breaks("SND-6")
+class RecipientUpToNul(UpToNul):
+    """Looks for the recipient in front of a NUL."""
+
+    at = 1
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        return super().send(session, self.cut(frame))
+
+
+@breaks("SND-6")
+class RecipientByItsBeginning(Chat):
+    """Sends to a name that begins as the recipient's, where there is none of it."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        sender, wanted, *text = frame.fields
+        for name in self.accounts:
+            if wanted and wanted not in self.accounts and name.startswith(wanted):
+                data = "|||".join([sender, name, *text]).encode()
+                return super().send(session, frame._replace(data=data))
+        return super().send(session, frame)
+
+
+@breaks("SND-3")
+class NamesOf32NotKept(Chat):
+    """Keeps nothing for an account whose name has 32 characters."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        recipient = self.accounts.get(frame.fields[1])
+        if recipient and len(recipient.name) == 32:
+            self.release(recipient)
+        return replies
+
+
+# Which length.
+
+
+@breaks("SND-9")
+class TextOfABufferCut(Chat):
+    """Ends a message with a NUL where its data fill a buffer of 512 octets."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        if len(frame.data) == 512:
+            frame = frame._replace(data=frame.data[:-1] + b"\0")
+        return super().send(session, frame)
