@@ -1,4 +1,4 @@
-"""Faults that show in a certain state alone, or for a certain length of something."""
+"""Faults that show in a certain state alone, or for certain names."""
 
 from collections import Counter
 
@@ -11,6 +11,7 @@ from tests.parts import (
     Malformed,
     Outbox,
     Session,
+    Steps,
     error,
     is_error,
 )
@@ -155,44 +156,6 @@ class UnknownInSessionIgnored(Chat):
         return super().malformed(session, item)
 
 
-class UpToNul(Chat):
-    """A chat for which names end at a NUL in some of what is asked."""
-
-    at = 0
-
-    def cut(self, frame: Frame) -> Frame:
-        """Return a frame with one of its names cut."""
-        fields = frame.fields
-        fields[self.at] = fields[self.at].partition("\0")[0]
-        return frame._replace(data="|||".join(fields).encode())
-
-
-@breaks("ACC-9")
-class LoginUpToNul(UpToNul):
-    """Logs in to the username in front of a NUL."""
-
-    def login(self, session: Session, frame: Frame) -> Outbox:
-        return super().login(session, self.cut(frame))
-
-
-@breaks("SND-5")
-class SenderUpToNul(UpToNul):
-    """Compares the sender with the session's username up to a NUL."""
-
-    def send(self, session: Session, frame: Frame) -> Outbox:
-        return super().send(session, self.cut(frame))
-
-
-@breaks("SND-6")
-class RecipientUpToNul(UpToNul):
-    """Looks for the recipient in front of a NUL."""
-
-    at = 1
-
-    def send(self, session: Session, frame: Frame) -> Outbox:
-        return super().send(session, self.cut(frame))
-
-
 @breaks("SND-6")
 class RecipientByItsBeginning(Chat):
     """Sends to a name that begins as the recipient's, where there is none of it."""
@@ -218,14 +181,24 @@ class NamesOf32NotKept(Chat):
         return replies
 
 
-# Which length.
+# How much, and how far.
 
 
-@breaks("SND-9")
-class TextOfABufferCut(Chat):
-    """Ends a message with a NUL where its data fill a buffer of 512 octets."""
+@breaks("LIM-3")
+class Kept128KiB(Chat):
+    """Echoes, and does not keep, what is more than 128 KiB for an account."""
 
     def send(self, session: Session, frame: Frame) -> Outbox:
-        if len(frame.data) == 512:
-            frame = frame._replace(data=frame.data[:-1] + b"\0")
-        return super().send(session, frame)
+        replies = super().send(session, frame)
+        recipient = self.accounts.get(frame.fields[1])
+        while recipient and recipient.kept_octets > 1 << 17:
+            recipient.kept_octets -= len(recipient.kept.pop())
+        return replies
+
+
+@breaks("DAT-2")
+class OctetsBehind1000Unchecked(Steps):
+    """Looks for octets above 0x7F in the first thousand."""
+
+    def ascii(self, data: bytes) -> bool:
+        return data[:1000].isascii()

@@ -133,6 +133,26 @@ def make(script: Script, names: list[bytes]) -> int:
     return len(names)
 
 
+@pytest.mark.rules("LIM-3", "SND-12", "DLV-1")
+def test_a_thousand_kept_messages_of_a_hundred_octets(run: Run) -> None:
+    """A thousand messages of 100 octets are kept for one, and delivered."""
+    with Script(run, "LIM-3", "SND-12") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        script.leave("B")
+        texts = [b"%04d" % number + b"k" * 76 for number in range(1000)]
+        for start in (0, 500):  # of one thousand the echoes were too long (FRM-4)
+            batch = texts[start : start + 500]
+            octets = [frames.frame(frames.SEND, sender, recipient, t) for t in batch]
+            script.octets("A", b"".join(octets))
+            for text in batch:
+                script.receive("A", frames.SEND, sender, recipient, text)
+        script.open("C")
+        script.login("C", recipient)
+        script.send("C", frames.DELIVER)
+        for text in texts:
+            script.receive("C", frames.SEND, sender, recipient, text)
+
+
 @pytest.mark.rules("LIM-4", "FRM-10")
 def test_frames_that_take_their_time(run: Run) -> None:
     """Clients that stop in the middle of a frame cost nobody else anything."""

@@ -42,49 +42,6 @@ def test_ahead_of_whatever_is_asked_then(run: Run) -> None:
             script.receive("B", frames.LISTRESPONSE)
 
 
-SHORT = 280
-"""Octets of a message up to which each length is tried."""
-POWERS = [1 << exponent for exponent in range(9, 16)]
-"""Sizes of buffers, at which and beside which programs err."""
-KEPT = 80
-"""Octets of the longest message that is kept: with its names a hundred, for a server
-may have no room for many longer ones (LIM-3)."""
-
-
-@pytest.mark.rules("SND-9", "SND-1", "SND-2", "DLV-1")
-def test_every_length(run: Run) -> None:
-    """Messages of all short lengths, and where text, data or frame fill a buffer."""
-    with Script(run, "SND-9") as script:
-        sender, recipient = script.account("A"), script.account("B")
-        absent = script.account("C")
-        script.leave("C")
-        data = 2 * len(sender) + 6
-        filling = [
-            power - rest + beside
-            for power in POWERS
-            for rest in (0, data, data + frames.HEADER_SIZE)
-            for beside in (-1, 0, 1)
-        ]
-        for length in (*range(SHORT), *filling):
-            message = sender, recipient, text_of(length)
-            script.send("A", frames.SEND, *message)
-            script.receive("A", frames.SEND, *message)
-            script.receive("B", frames.SEND, *message)
-        for length in range(KEPT):
-            script.send("A", frames.SEND, sender, absent, text_of(length))
-            script.receive("A", frames.SEND, sender, absent, text_of(length))
-        script.open("D")
-        script.login("D", absent)
-        script.send("D", frames.DELIVER)
-        for length in range(KEPT):
-            script.receive("D", frames.SEND, sender, absent, text_of(length))
-
-
-def text_of(length: int) -> bytes:
-    """Return a text of this many printable characters, no two neighbours alike."""
-    return bytes(0x20 + at % 95 for at in range(length))
-
-
 @pytest.mark.rules("SND-9", "SND-11", "SND-12")
 def test_two_senders_at_once(run: Run) -> None:
     """What two send to one at the same time comes whole, each frame behind another."""
