@@ -1,8 +1,24 @@
 """Faults in whose name a name is: what is nearly somebody's is taken for theirs."""
 
+import re
+from collections import Counter
+
+from tests.faults.acc_names import NamesEqual
+from tests.faults.lst import Matching
 from tests.faults.registry import breaks
-from tests.parts import Account, Chat, Frame, Outbox, Session, Steps
+from tests.parts import (
+    Account,
+    Chat,
+    Connection,
+    Frame,
+    Loop,
+    Outbox,
+    Session,
+    Steps,
+    is_error,
+)
 from wirechat.codec import Command, encode_data
+from wirechat.rules import matcher
 
 
 class Renaming(Steps):
@@ -58,6 +74,40 @@ class LoginByItsBeginning(Chat):
         if len(begun) == 1:
             frame = frame._replace(data=begun[0].encode())
         return super().login(session, frame)
+
+
+@breaks("ACC-9")
+class RefusalsCounted(Loop):
+    """Closes after a hundred error replies."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.count: Counter[Connection] = Counter()
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        super().send(session, frames, live)
+        connection = self.connections[session]
+        self.count[connection] += sum(map(is_error, frames))
+        connection.cut_off = self.count[connection] > 100
+
+
+# ACC-4, LST-2: names and filters that say something elsewhere.
+
+
+@breaks("ACC-4")
+class NamesInScientificNotation(NamesEqual):
+    """Compares usernames like 12e3 as numbers."""
+
+    def same(self, name: str) -> str:
+        return str(float(name)) if re.fullmatch(r"\d+(e\d+)?", name) else name
+
+
+@breaks("LST-2")
+class FilterUpToBackslashE(Matching):
+    """Puts a filter between \\Q and \\E, which may stand in it as well."""
+
+    def matches(self, pattern: str, name: str) -> bool:
+        return matcher(pattern.partition("\\E")[0])(name)
 
 
 # SND-4: no session.

@@ -15,6 +15,7 @@ from tests.parts import (
     Session,
     Steps,
     Unlocked,
+    altered,
     error,
     is_error,
     message,
@@ -521,6 +522,35 @@ class FourthFieldDropped(Counting):
 
     def three(self, fields: list[bytes]) -> list[bytes]:
         return fields[:3]
+
+
+class Extra(Counting):
+    """A decoder that does not look at what follows the third field."""
+
+    def fields(self, command: int, data: bytes) -> list[str]:
+        found = super().fields(command, data)
+        return found[:3] if command == Command.SEND else found
+
+    def three(self, fields: list[bytes]) -> list[bytes]:
+        return fields
+
+
+class KeepingThree(Chat):
+    """A chat that keeps three fields."""
+
+    def keep(self, messages: Iterable[Message]) -> None:
+        for kept in messages:
+            data = b"|||".join(kept[HEADER_SIZE:].split(b"|||")[:3])
+            octets = encode_data(Command.SEND, data)
+            super().keep([altered(kept, octets)])
+
+
+@breaks("SND-10")
+class FourthFieldNotKept(Server):
+    """Delivers SEND with more than three fields as it came, and keeps three of them."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port=port, chat=KeepingThree(), decoder=Extra)
 
 
 @breaks("SND-10")

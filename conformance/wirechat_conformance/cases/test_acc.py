@@ -105,6 +105,7 @@ def test_usernames_like_numbers(run: Run) -> None:
         number = b"".join(b"%d" % secrets.randbelow(10) for _ in range(18))
         names = {"A": b"1" + number + b"1", "B": b"1" + number + b"2"}
         names["C"] = b"0" + names["A"]
+        names |= {"D": b"1" + number[:9] + b"000", "E": b"1" + number[:9] + b"e3"}
         script.open(*names)
         for connection, name in names.items():
             script.send(connection, frames.CREATE, name)

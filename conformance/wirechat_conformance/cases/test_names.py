@@ -12,7 +12,18 @@ from wirechat_conformance.script import Script
 AROUND = [
     *[b"%b ", b" %b", b"%bx", b"x%b", b"0%b", b"+%b", b"-%b", b"%b.", b"%b/", b"./%b"],
     *[b"%b%%", b'"%b"', b"'%b'", b"%b@host", b"@%b", b"#%b", b"\\%b", b"%b,x", b"%b;x"],
-    *[b"%b:x", b"%b|x", b"%b&x", b"%b=x", b"<%b>", b"(%b)", b"{%b}", b"^%b$"],
+    *[b"%b:x", b"%b|x", b"x|%b", b"%b&x", b"%b=x", b"<%b>", b"(%b)", b"{%b}", b"%b{1}"],
+    *[
+        b"^%b",
+        b"%b$",
+        b"^%b$",
+        b"%b+",
+        b"%b\\",
+        b"%b\\E",
+        b"%b\\Ex",
+        b"%b' --",
+        b"%b()",
+    ],
 ]
 CUT: list[Callable[[bytes], bytes]] = [
     *[lambda n: n[:-1], lambda n: n[1:], lambda n: n[:-1] + b"_", lambda n: n + n],
@@ -31,6 +42,11 @@ NOTHING = [
 """What programs make of a username that isn't there."""
 INHERITED = [b"__proto__", b"__defineGetter__", b"__class__", b"__init__", b"length"]
 """What the tables of some languages hold from the first."""
+
+REFUSALS = 260
+"""Error replies on one connection: more than an octet counts."""
+AT_ONCE = 65
+"""Requests that are sent before their replies are read, which may be long."""
 
 
 def near(name: bytes) -> list[bytes]:
@@ -67,6 +83,31 @@ def test_login_to_nearly_a_name(run: Run) -> None:
         script.send("B", frames.LIST, name + b"*")
         script.listed("B", name)
         script.login("B", name)
+
+
+@pytest.mark.rules("ACC-9")
+def test_login_again_and_again_to_nobody(run: Run) -> None:
+    """However often there was an error reply, the connection is as usable as before."""
+    with Script(run, "ACC-9") as script:
+        script.open("A")
+        for _ in range(REFUSALS // AT_ONCE):
+            for _ in range(AT_ONCE):
+                script.send("A", frames.LOGIN, run.unused)
+            for _ in range(AT_ONCE):
+                script.error("A")
+        script.create("A", run.names.fresh())
+
+
+@pytest.mark.rules("LST-2", "LST-3")
+def test_filters_of_nearly_a_name(run: Run) -> None:
+    """A filter is its octets, all of them, but for the asterisk."""
+    with Script(run, "LST-2") as script:
+        name = script.account("A")
+        wrong = near(name) + [unfit % name for unfit in UNFIT if b"*" not in unfit]
+        for other in wrong:
+            script.send("A", frames.LIST, other)
+        for _ in wrong:
+            script.listed("A")
 
 
 @pytest.mark.rules("SND-6", "ACC-3")

@@ -22,10 +22,17 @@ def test_more_than_three_fields(run: Run, message: bytes) -> None:
             run.chose("SEND of more than three fields", "delivered")
             script.receive("A", frames.SEND, sender, recipient, message)
             script.receive("B", frames.SEND, sender, recipient, message)
+            script.leave("B")
+            script.send("A", frames.SEND, sender, recipient, message)
+            script.receive("A", frames.SEND, sender, recipient, message)
+            script.open("C")
+            script.login("C", recipient)
+            script.send("C", frames.DELIVER)
+            script.receive("C", frames.SEND, sender, recipient, message)
         else:
             run.chose("SEND of more than three fields", "rejected")
             script.rejected("A")
-        script.fence("B")
+            script.fence("B")
 
 
 @pytest.mark.rules("SND-13")
