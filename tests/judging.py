@@ -1,15 +1,38 @@
-"""The suite's verdict on the servers of this folder."""
+"""The suite's verdict on the servers of this folder.
+
+Server and suite run in processes of their own, forked from one that has imported both:
+a matrix of hundreds of judgements would otherwise spend most of its time on imports.
+"""
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Event
 
-ROOT = Path(__file__).parent.parent
+import pytest
+
+from tests.parts import Part, assemble
+from wirechat_conformance import cli
+from wirechat_conformance.report import INCONCLUSIVE
+
 WHOLE = os.environ.get("MATRIX") == "whole"
 """Whether all cases are run on each server, not just those that are to the point."""
+LONGEST = 100.0
+"""Seconds that a judgement may take."""
+_CONTEXT = get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    [
+        "hypothesis.strategies",
+        "wirechat_conformance.plugin",
+        "tests.faults",
+        "tests.variants",
+        "tests.judging",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -22,24 +45,46 @@ class Judgement:
         output: What it prints.
     """
 
-    status: int
+    status: int | None
     broken: frozenset[str]
     output: str
 
 
-def judge(module: str, name: str, folder: Path, *options: str) -> Judgement:
-    """Run the suite on one server of a module."""
-    report = folder / "report.json"
-    launch = f"{sys.executable} -m {module} {name} --port {{port}}"
-    command = [sys.executable, "-m", "wirechat_conformance", "run", "--launch", launch]
-    done = subprocess.run(
-        [*command, "--json", str(report), *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=100,
-    )
+def judge(part: Part, folder: Path, *options: str) -> Judgement:
+    """Run the suite on the server with one part replaced."""
+    here, there = _CONTEXT.Pipe()
+    server = _CONTEXT.Process(target=serve, args=(part, there), daemon=True)
+    server.start()
+    try:
+        assert here.poll(LONGEST), "the server does not listen"
+        address = "{}:{}".format(*here.recv())
+        report, output = folder / "report.json", folder / "output.txt"
+        report.unlink(missing_ok=True)
+        words = ["run", address, "--json", str(report), *options]
+        suite = _CONTEXT.Process(target=conform, args=(words, output), daemon=True)
+        suite.start()
+        suite.join(LONGEST)
+        status = suite.exitcode
+        suite.kill()
+    finally:
+        server.kill()
     rules = json.loads(report.read_text("utf-8"))["rules"] if report.exists() else {}
     named = (rule for rule in rules if rules[rule]["status"] in ("fail", "warn"))
-    return Judgement(done.returncode, frozenset(named), done.stdout)
+    return Judgement(status, frozenset(named), output.read_text("utf-8"))
+
+
+def serve(part: Part, told: Connection) -> None:
+    """Serve until this process is killed."""
+    with assemble(part, 0) as server:
+        told.send(server.address)
+        Event().wait()
+
+
+def conform(words: list[str], output: Path) -> None:
+    """Do what the command does, in this process."""
+    with output.open("wb") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    status = pytest.main(cli.pytest_arguments(words))
+    sys.exit(cli.STATUSES.get(status, INCONCLUSIVE))

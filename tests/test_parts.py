@@ -3,10 +3,11 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.judging import ROOT
+ROOT = Path(__file__).parent.parent
 
 MODULES = pytest.mark.parametrize("module", ["tests.faults", "tests.variants"])
 

@@ -21,7 +21,7 @@ from wirechat_conformance.target import REFERENCE
 PACKAGE = Path(__file__).parent
 CASES = ["transcripts", "cases"]
 """Where the cases are, in the package."""
-_STATUSES = {0: 0, 1: 1, 2: INCONCLUSIVE, 3: INCONCLUSIVE, 4: USAGE, 5: USAGE}
+STATUSES = {0: 0, 1: 1, 2: INCONCLUSIVE, 3: INCONCLUSIVE, 4: USAGE, 5: USAGE}
 """pytest's exit statuses in ours: the plugin sets 0, 1 and 3, 2 is an interrupt."""
 
 
@@ -34,12 +34,27 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
+    """Run the command: pytest, in a process of its own.
 
     Returns:
         The exit status: 0 conformant, 1 not, 2 wrong usage, 3 inconclusive.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    # -P: no file of the folder we are in passes for a module.
+    command = [sys.executable, "-P", "-m", "pytest", *pytest_arguments(words)]
+    # What users have set up for tests of their own has no say here.
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    with subprocess.Popen(command, env=environ) as process:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:  # which pytest has got too: it ends in good order
+            status = process.wait()
+    return STATUSES.get(status, INCONCLUSIVE)
+
+
+def pytest_arguments(words: Sequence[str]) -> list[str]:
+    """Return the command line of pytest for one of ours; exit where that is wrong."""
     end = words.index("--") if "--" in words else len(words)
     parser = _parser()
     arguments = parser.parse_args(words[:end])
@@ -55,26 +70,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     known = {field.name for field in fields(Settings)}
     given = {name: value for name, value in vars(arguments).items() if name in known}
     junit = [f"--junitxml={arguments.junit}"] if "junit" in arguments else []
-    return _pytest(Settings(**given), [*cases, *junit, *words[end + 1 :]])
-
-
-def _pytest(wanted: Settings, arguments: Sequence[str]) -> int:
-    """Run cases with pytest, in a process of its own."""
-    # -P: no file of the folder we are in passes for a module.
-    command = [sys.executable, "-P", "-m", "pytest", *arguments]
-    command += [f"--rootdir={PACKAGE}", f"--config-file={PACKAGE / 'pytest.ini'}"]
-    # Cases have no assertions that pytest would have to rewrite, which takes a while.
-    command += ["--assert=plain", "-p", "wirechat_conformance.plugin"]
-    command += [f"--wirechat={wanted.dump()}"]
-    # What users have set up for tests of their own has no say here.
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    with subprocess.Popen(command, env=environ) as process:
-        try:
-            status = process.wait()
-        except KeyboardInterrupt:  # which pytest has got too: it ends in good order
-            status = process.wait()
-    return _STATUSES.get(status, INCONCLUSIVE)
+    return [
+        *cases,
+        *junit,
+        *words[end + 1 :],
+        f"--rootdir={PACKAGE}",
+        f"--config-file={PACKAGE / 'pytest.ini'}",
+        # Cases have no assertions for pytest to rewrite, which takes a while.
+        "--assert=plain",
+        "-p",
+        "wirechat_conformance.plugin",
+        f"--wirechat={Settings(**given).dump()}",
+    ]
 
 
 def _parser() -> Parser:
