@@ -71,6 +71,17 @@ class LiveAfterRefusalLost(Remembering):
         ]
 
 
+@breaks("ACC-10")
+class RefusedLoginForgetsKept(Chat):
+    """Refuses LOGIN to an account that is online, and forgets what is kept for it."""
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        account = self.accounts.get(frame.fields[0])
+        if account and account.session and not session.account:
+            self.release(account)
+        return super().login(session, frame)
+
+
 # What was deleted before.
 
 
@@ -106,6 +117,18 @@ class SenderOfDeletedAccount(Deleting):
         if session.account and sender == self.deleted.get(session):
             return [(session, encode_data(frame.command, frame.data))]
         return super().send(session, frame)
+
+
+@breaks("ACC-13")
+class DeleteRefusedWhileMuchIsKept(Chat):
+    """Ends the session, and does not remove an account with several kept messages."""
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        account = session.account
+        if account and len(account.kept) > 1:
+            self.leave(session)
+            return []
+        return super().delete(session, frame)
 
 
 # How often there was a session, and how a connection ended.
