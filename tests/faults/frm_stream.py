@@ -83,6 +83,17 @@ class LastOctetOfHeaderMissed(Steps):
         return found
 
 
+@breaks("FRM-3")
+class SevenOctetsBehindAFrameMissed(Steps):
+    """Forgets what it has when seven octets of a header have come behind a frame."""
+
+    def feed(self, octets: bytes) -> list[Frame | Malformed]:
+        found = super().feed(octets)
+        if found and len(self.buffer) == 7:
+            self.buffer.clear()
+        return found
+
+
 # FRM-4: order, and many requests at once.
 
 

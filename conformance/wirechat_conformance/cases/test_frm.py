@@ -88,7 +88,7 @@ def test_cuts_between_two_frames(run: Run) -> None:
         script.open("B")
         fields = name, name, b"hi"
         octets = frames.frame(frames.SEND, *fields)
-        for cut in (0, 1, 2, 20, 41, 42, 43, len(octets) - 1):
+        for cut in range(len(octets)):
             script.octets("A", octets + octets[:cut])
             script.receive("A", frames.SEND, *fields)
             script.receive("A", frames.SEND, *fields)
