@@ -201,7 +201,7 @@ FALSE: list[tuple[list[str], Script, tuple[str, str, str, str]]] = [
     (
         [r'A repeat LOGIN 7 "\{a}"'],
         (ERROR, FIN),
-        ("ACC-8", r'A repeat LOGIN 7 "alice01"', "closed", ""),
+        ("ACC-8 ACC-12", r'A repeat LOGIN 7 "alice01"', "closed", ""),
     ),
     (
         ["A < rejected  DAT-3", "A? fence  DAT-3"],

@@ -107,6 +107,8 @@ class Connection:
     """What is still to be sent, together with what follows."""
     request: int | None = None
     """The command of the last request."""
+    repeated: bool = False
+    """Whether that was repeated until it succeeded, or for too long."""
     asked: list[bytes] = field(default_factory=list)
     """The usernames for which a session was asked, and no answer seen."""
     session: bytes | None = None
@@ -244,7 +246,7 @@ class Conversation:
             rules = self._stage.broken_fence(connection.session is not None)
             rules = rules or step.rules or connection.blame
         failure = Failure(
-            (*mismatch.rules, *(rules or [implied(step, connection)])),
+            (*mismatch.rules, *(rules or implied(step, connection))),
             self._bound(write_step(step, self.names)),
             mismatch.got,
             mismatch.detail,
@@ -324,7 +326,7 @@ class Conversation:
         self._ask(connection, step.command, step.octets(self.names))
 
     def _ask(self, connection: Connection, command: int | None, octets: bytes) -> None:
-        connection.request = command
+        connection.request, connection.repeated = command, False
         if command in (frames.CREATE, frames.LOGIN):
             connection.asked.append(octets[frames.HEADER_SIZE :])
         if command == frames.DELETE:
@@ -338,6 +340,7 @@ class Conversation:
         pause = 0.001
         while True:
             self._send(connection, step)
+            connection.repeated = True
             frame = self._frame(connection)
             if not judge.is_error(frame) or time.monotonic() > until:
                 # The step behind this one is there to take and judge it.
@@ -426,8 +429,8 @@ _ACTIONS: Mapping[type[steps.Step], Callable[[Conversation, Connection, Any], No
 }
 
 
-def implied(step: steps.Step, connection: Connection) -> str:
-    """Return the rule that is broken where a step that names none does not come true.
+def implied(step: steps.Step, connection: Connection) -> tuple[str, ...]:
+    """Return the rules that are broken where a step that names none does not come true.
 
     Such a step only sets the scene: it is the plain success of the last request, or
     sees that nothing follows.
@@ -437,5 +440,9 @@ def implied(step: steps.Step, connection: Connection) -> str:
             frames.DELIVER: "DLV-1",
             frames.SEND: "SND-2",
         }
-        return by_request.get(connection.request, "SND-1")
-    return "FRM-9" if isinstance(step, steps.End) else _IMPLIED[connection.request]
+        return (by_request.get(connection.request, "SND-1"),)
+    if isinstance(step, steps.End):
+        return ("FRM-9",)
+    # Where a LOGIN never succeeds it may be that the session before has not ended.
+    behind = ("ACC-12",) if connection.repeated else ()
+    return (_IMPLIED[connection.request], *behind)

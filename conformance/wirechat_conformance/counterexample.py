@@ -68,7 +68,7 @@ class Search:
             self._try(list(written(drawn)))
 
         limits = settings(
-            max_examples=factor * self._run.settings.examples,
+            max_examples=factor * self._run.examples,
             deadline=None,
             database=None,
             report_multiple_bugs=False,

@@ -19,6 +19,14 @@ AT_ONCE = 250
 """Accounts that are deleted with one send: 500 requests, half of what FRM-4 grants."""
 
 
+QUICK = 1e-6
+SLOW = 0.01
+"""Seconds for a reply from which on a run takes less of what takes many replies."""
+FEW = 6
+"""Examples of each property that are tried at least."""
+SAMPLES = 5
+SWEEPERS = 8
+"""Connections on which accounts are deleted at the same time where that takes long."""
 DOUBTS = 3
 """Failures that are tried again in vain, with more time for sessions to end."""
 
@@ -71,6 +79,8 @@ class Run:
         with suppress(*TROUBLE):
             bound = self.patience.seconds / 4
             self.grace = grace.learned(self.connect, self.names.fresh, bound)
+        self.pace = self._measured()
+        """Seconds from a request to its reply, at best."""
         self.patience.forgiving = True
 
     def connect(self, receive_buffer: int | None = None) -> Peer:
@@ -114,6 +124,27 @@ class Run:
         That is tried once, when the run begins.
         """
         return self._broken_fences[session]
+
+    @property
+    def slow(self) -> bool:
+        """Whether the server takes so long for each reply that a run gets long."""
+        return self.pace > SLOW
+
+    @property
+    def examples(self) -> int:
+        """Examples of each property: fewer on a server that is slow."""
+        asked_for = self.settings.examples
+        return max(min(asked_for, FEW), int(asked_for * min(1, SLOW / self.pace)))
+
+    def _measured(self) -> float:
+        """Return the seconds that the quickest of some replies takes."""
+        quickest = 1.0
+        for _ in range(SAMPLES):
+            begun = time.monotonic()
+            if self.witness is None or asked(self.witness, self.unused) is None:
+                return QUICK
+            quickest = min(quickest, time.monotonic() - begun)
+        return max(quickest, QUICK)
 
     def _try_fences(self) -> None:
         self._broken_fences: dict[bool, tuple[str, ...]] = {True: (), False: ()}
@@ -187,15 +218,23 @@ class Run:
         with suppress(*TROUBLE):
             peer = self.connect()
             left = listed(peer, self.names.prefix + b"*")
+            peers = [peer]
+            while self.slow and len(left) > AT_ONCE and len(peers) < SWEEPERS:
+                peers.append(self.connect())
+                listed(peers[-1], self.unused)
             while left and time.monotonic() < until:
-                for start in range(0, len(left), AT_ONCE):
-                    delete(peer, left[start : start + AT_ONCE])
-                    listed(peer, self.unused)
+                for start in range(0, len(left), AT_ONCE * len(peers)):
+                    for at, sweeper in enumerate(peers):
+                        first = start + at * AT_ONCE
+                        delete(sweeper, left[first : first + AT_ONCE])
+                    for sweeper in peers:
+                        listed(sweeper, self.unused)
                 before, left = left, listed(peer, self.names.prefix + b"*")
                 if len(left) == len(before):  # online, some of them not for long
                     time.sleep(pause)
                     pause = min(2 * pause, 0.05)
-            peer.close()
+            for peer in peers:
+                peer.close()
         return len(left)
 
     def __enter__(self) -> "Run":

@@ -17,10 +17,11 @@ from tests.parts import (
     Outbox,
     Server,
     Session,
+    Steps,
     Unlocked,
     error,
 )
-from wirechat.codec import Command, encode_data
+from wirechat.codec import HEADER_SIZE, Command, encode_data
 
 # ACC-12: the end of a connection.
 
@@ -83,6 +84,18 @@ class CloseInFrameKeepsSession(Loop):
     def converse(self, connection: Connection, decoder: Decoder) -> None:
         super().converse(connection, decoder)
         if decoder.end():
+            connection.session.account = None
+
+
+@breaks("ACC-12")
+class CloseInHeaderKeepsSession(Loop):
+    """Ends no session where the connection ends in the middle of a header."""
+
+    decoding = Steps
+
+    def converse(self, connection: Connection, decoder: Decoder) -> None:
+        super().converse(connection, decoder)
+        if isinstance(decoder, Steps) and 0 < len(decoder.buffer) < HEADER_SIZE:
             connection.session.account = None
 
 

@@ -81,7 +81,7 @@ def test_race(run: Run, race: str) -> None:
     """There is an order of the requests in which what was seen could have come."""
     moves, start, at_stake = RACES[race]
     source = random.Random(run.settings.seed)
-    for _ in range(-(-run.settings.examples // EXAMPLES_PER_ROUND)):
+    for _ in range(-(-run.examples // EXAMPLES_PER_ROUND)):
         with Script(run, *at_stake) as script:
             once(script, moves, start, source)
 
@@ -197,7 +197,7 @@ def kept(script: Script, connection: str) -> tuple[bytes, ...] | None:
 def test_end_under_fire(run: Run, end: type[steps.Step]) -> None:
     """No message comes twice, none that is kept is lost, when a recipient leaves."""
     source = random.Random(run.settings.seed)
-    for _ in range(-(-run.settings.examples // EXAMPLES_PER_ROUND)):
+    for _ in range(-(-run.examples // EXAMPLES_PER_ROUND)):
         with Script(run, "SND-12") as script:
             sender, recipient = script.account(A), script.account(B)
             texts = [b"%02d" % number for number in range(16)]

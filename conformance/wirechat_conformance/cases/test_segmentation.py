@@ -88,7 +88,7 @@ def failures_beside(
 
     Most of a replay is waiting for the server.
     """
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE * (4 if run.slow else 1)) as pool:
         failures = pool.map(lambda read: failure_of(run, read, way), wanted)
         return [(read, f) for read, f in zip(wanted, failures, strict=True) if f]
 
