@@ -1,6 +1,7 @@
 """Conversations that are written in Python, for cases that no transcript can hold."""
 
 import math
+from collections.abc import Iterable
 from typing import NoReturn
 
 from wirechat_conformance import frames, steps
@@ -12,6 +13,10 @@ from wirechat_conformance.run import Run
 BACKLOG = 4
 """Connections that may wait to be accepted: five is what many a tutorial listens for,
 and a connection that found no room is tried again after whole seconds."""
+
+
+REPLIES = 100_000
+"""Octets of replies that may wait while requests are sent: FRM-4 grants 128 KiB."""
 
 
 class Script(Conversation):
@@ -112,6 +117,28 @@ class Script(Conversation):
     def error(self, connection: str, *rules: str) -> None:
         """See that an error reply comes."""
         self.perform(steps.ReceiveError(connection, rules=rules or self.rules))
+
+    def errors(
+        self, connection: str, command: int, requests: Iterable[tuple[bytes, ...]]
+    ) -> None:
+        """See that each of these requests gets an error reply.
+
+        Error texts may be long: no more requests are sent ahead than have replies of
+        128 KiB in all (FRM-4), if all are as long as the first.
+        """
+        left, at_once = list(requests), 1
+        while left:
+            for request in left[:at_once]:
+                self.send(connection, command, *request)
+            for _ in left[:at_once]:
+                self.error(connection)
+            left = left[at_once:]
+            at_once = max(1, REPLIES // len(self._last(connection)))
+
+    def _last(self, connection: str) -> bytes:
+        """Return the frame that came last on a connection."""
+        came = (entry for name, entry in reversed(self._log) if name == connection)
+        return next(entry.octets for entry in came if isinstance(entry, Received))
 
     def fence(self, *connections: str) -> None:
         """See that nothing else has come."""

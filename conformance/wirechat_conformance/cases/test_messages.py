@@ -9,6 +9,8 @@ from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 
 POWERS = [1 << bit for bit in range(5, 17)]
+LONG = 8192
+"""From here on only data and frames of such lengths are sent: that is much."""
 MOST = 65_536
 """Data octets that no server may refuse (FRM-6)."""
 NAMES = 20
@@ -65,7 +67,13 @@ def lengths() -> list[bytes]:
     So long are they themselves, their data, or their frames.
     """
     before = 0, NAMES, NAMES + frames.HEADER_SIZE
-    near = {p + by - part for p in POWERS for by in (-1, 0, 1) for part in before}
+    near = {
+        power + by - part
+        for power in POWERS
+        for part in before
+        for by in (-1, 0, 1)
+        if power < LONG or part == NAMES or (part and not by)
+    }
     all_lengths = sorted({*near, *range(130)})
     return [FILLER[:length] for length in all_lengths if 0 <= length <= MOST - NAMES]
 

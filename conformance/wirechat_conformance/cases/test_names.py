@@ -45,8 +45,6 @@ INHERITED = [b"__proto__", b"__defineGetter__", b"__class__", b"__init__", b"len
 
 REFUSALS = 260
 """Error replies on one connection: more than an octet counts."""
-AT_ONCE = 65
-"""Requests that are sent before their replies are read, which may be long."""
 
 
 def near(name: bytes) -> list[bytes]:
@@ -70,10 +68,7 @@ def test_login_to_nearly_a_name(run: Run) -> None:
         script.leave("A")
         wrong = near(name) + nobody(run, script, INHERITED)
         script.open("B")
-        for other in wrong:
-            script.send("B", frames.LOGIN, other)
-        for _ in wrong:
-            script.error("B")
+        script.errors("B", frames.LOGIN, [(other,) for other in wrong])
         for unfit in UNFIT:
             if not script.serves("C"):
                 script.open("C")
@@ -90,11 +85,7 @@ def test_login_again_and_again_to_nobody(run: Run) -> None:
     """However often there was an error reply, the connection is as usable as before."""
     with Script(run, "ACC-9") as script:
         script.open("A")
-        for _ in range(REFUSALS // AT_ONCE):
-            for _ in range(AT_ONCE):
-                script.send("A", frames.LOGIN, run.unused)
-            for _ in range(AT_ONCE):
-                script.error("A")
+        script.errors("A", frames.LOGIN, [(run.unused,)] * REFUSALS)
         script.create("A", run.names.fresh())
 
 
@@ -117,10 +108,7 @@ def test_send_to_nearly_a_name(run: Run) -> None:
         sender, name = script.account("A"), script.account("B")
         wrong = near(name) + [unfit % name for unfit in UNFIT]
         wrong += nobody(run, script, INHERITED)
-        for other in wrong:
-            script.send("A", frames.SEND, sender, other, b"hi")
-        for _ in wrong:
-            script.error("A")
+        script.errors("A", frames.SEND, [(sender, other, b"hi") for other in wrong])
         script.fence("A", "B")
         script.send("A", frames.LIST, name + b"*")
         script.listed("A", name)
@@ -132,10 +120,7 @@ def test_send_in_nearly_ones_name(run: Run) -> None:
     with Script(run, "SND-5") as script:
         name, recipient = script.account("A"), script.account("B")
         wrong = near(name) + [unfit % name for unfit in UNFIT] + NOTHING + INHERITED
-        for other in wrong:
-            script.send("A", frames.SEND, other, recipient, b"hi")
-        for _ in wrong:
-            script.error("A")
+        script.errors("A", frames.SEND, [(other, recipient, b"hi") for other in wrong])
         script.fence("A", "B")
 
 
@@ -149,8 +134,6 @@ def test_send_in_no_name(run: Run, before: str) -> None:
         if before == "a-session":
             script.create("A", run.names.fresh())
             script.delete("A")
-        for word in [*NOTHING, *INHERITED, recipient]:
-            script.send("A", frames.SEND, word, recipient, b"hi")
-        for _ in [*NOTHING, *INHERITED, recipient]:
-            script.error("A")
+        words = [*NOTHING, *INHERITED, recipient]
+        script.errors("A", frames.SEND, [(word, recipient, b"hi") for word in words])
         script.fence("A", "B")
