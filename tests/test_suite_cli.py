@@ -156,6 +156,7 @@ RIGHT: list[tuple[list[str], dict[str, Any]]] = [
         {"launch": REFERENCE, "strict": True, "timeout": 0.5, "examples": 0},
     ),
     (["--reference", "--idle", "61"], {"launch": REFERENCE, "idle": 61}),
+    (["--reference", "--thorough"], {"launch": REFERENCE, "idle": 60}),
 ]
 
 

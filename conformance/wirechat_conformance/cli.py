@@ -122,6 +122,14 @@ def _parser() -> Parser:
         help="hold idle connections at least so long; LIM-5 promises 60",
     )
     run.add_argument(
+        "--thorough",
+        dest="idle",
+        action="store_const",
+        default=SUPPRESS,
+        const=settings.MINUTE,
+        help=f"short for --idle {settings.MINUTE:g}",
+    )
+    run.add_argument(
         "--save",
         default=SUPPRESS,
         type=_folder,

@@ -10,6 +10,9 @@ DEFAULT_TIMEOUT = 2.0
 DEFAULT_EXAMPLES = 60
 """Examples of each property: as many as let a run end within ten seconds."""
 
+MINUTE = 60.0
+"""Seconds for which a silent connection stays open at least (LIM-5)."""
+
 
 @dataclass(frozen=True)
 class Settings:
