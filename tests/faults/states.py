@@ -225,3 +225,27 @@ class OctetsBehind1000Unchecked(Steps):
 
     def ascii(self, data: bytes) -> bool:
         return data[:1000].isascii()
+
+
+# What is refused, and done by half.
+
+
+@breaks("SND-6")
+class SendToNobodyEndsSession(Chat):
+    """Refuses SEND to nobody, and ends the sender's session."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        if frame.fields[1] not in self.accounts:
+            self.leave(session)
+        return replies
+
+
+@breaks("SND-12")
+class CreateInSessionEmpties(Chat):
+    """Refuses CREATE in a session, and forgets what is kept for its account."""
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        if session.account:
+            self.release(session.account)
+        return super().create(session, frame)

@@ -106,6 +106,7 @@ def test_usernames_like_numbers(run: Run) -> None:
         names = {"A": b"1" + number + b"1", "B": b"1" + number + b"2"}
         names["C"] = b"0" + names["A"]
         names |= {"D": b"1" + number[:9] + b"000", "E": b"1" + number[:9] + b"e3"}
+        names["F"] = b"0x%x" % int(names["D"])
         script.open(*names)
         for connection, name in names.items():
             script.send(connection, frames.CREATE, name)
