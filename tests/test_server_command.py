@@ -8,17 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from wirechat.codec import REPLIES, Command, Decoder, Frame, encode
-from wirechat.server import main
+from wirechat.server import main, options_of, server_of
 
 COMMAND = [sys.executable, "-m", "wirechat.server"]
 BOUND = 10.0
 SLACK = 1.5  # seconds that a busy machine may add
 FENCE = encode(Command.LIST, "!")
 NOTHING = encode(Command.LISTRESPONSE)
+SUCCESS = encode(Command.RESPONSE)
 
 
 class Process:
@@ -62,11 +64,12 @@ def answer(sock: socket.socket, octets: bytes = FENCE, size: int = 42) -> bytes:
     return received(sock, size)
 
 
-def received(sock: socket.socket, size: int) -> bytes:
-    octets = b""
-    while len(octets) < size and (more := sock.recv(size - len(octets))):
+def received(sock: socket.socket, size: int = 1 << 30) -> bytes:
+    """Return so many octets, or all that come until the server closes."""
+    octets = bytearray()
+    while more := sock.recv(min(size - len(octets), 1 << 20)):
         octets += more
-    return octets
+    return bytes(octets)
 
 
 def test_signal_ends_it_and_the_port_is_free_at_once() -> None:
@@ -137,37 +140,74 @@ def test_log_over_ipv6() -> None:
     ]
 
 
-def test_out_of_descriptors_it_serves_on() -> None:
+@pytest.mark.parametrize(
+    ("kind", "most", "told"),
+    [
+        (resource.RLIMIT_NOFILE, 20, "a connection refused: out of file descriptors"),
+        (resource.RLIMIT_AS, 600 << 20, "refused: there are too many connections"),
+    ],
+    ids=["descriptors", "threads"],
+)
+def test_out_of_what_a_connection_takes_it_serves_on(
+    kind: int, most: int, told: str
+) -> None:
     with running() as server, contextlib.ExitStack() as stack:
         first = stack.enter_context(server.connect())
         assert answer(first) == NOTHING
-        _, most = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (20, most))
-        served, refused = [], 0
-        for _ in range(30):
-            sock = stack.enter_context(server.connect())
-            with contextlib.suppress(ConnectionError):
-                if answer(sock) == NOTHING:
-                    served.append(sock)
-                    continue
-            refused += 1
+        _, hard = resource.prlimit(server.process.pid, kind)
+        resource.prlimit(server.process.pid, kind, (most, hard))
+        served, refused = crowd(server, stack, 100)
         assert refused >= 10
-        assert len(served) + refused == 30
+        assert len(served) + refused == 100
         assert all(answer(sock) == NOTHING for sock in [first, *served])
         served.pop().close()
-        # The server notices on its own time that there is room again.
-        end = time.monotonic() + BOUND
-        while time.monotonic() < end:
-            with server.connect() as sock, contextlib.suppress(ConnectionError):
-                if answer(sock) == NOTHING:
-                    break
-        else:
-            pytest.fail("service did not resume")
+        resume(server)
         status, errors, _ = server.end()
         assert status == 0
-        assert set(errors.splitlines()) == {
-            "a connection refused: out of file descriptors"
-        }
+        assert {line[-len(told) :] for line in errors.splitlines()} == {told}
+
+
+def crowd(
+    server: Process, stack: contextlib.ExitStack, count: int
+) -> tuple[list[socket.socket], int]:
+    """Connect so often: return the connections that are served, and how many aren't."""
+    served = []
+    for _ in range(count):
+        sock = stack.enter_context(server.connect())
+        with contextlib.suppress(ConnectionError):
+            if answer(sock) == NOTHING:
+                served.append(sock)
+    return served, count - len(served)
+
+
+def resume(server: Process) -> None:
+    """Wait until the server has noticed, on its own time, that there is room again."""
+    end = time.monotonic() + BOUND
+    while time.monotonic() < end:
+        with server.connect() as sock, contextlib.suppress(ConnectionError):
+            if answer(sock) == NOTHING:
+                return
+    pytest.fail("service did not resume")
+
+
+def test_what_was_received_is_finished_and_sent_before_it_ends() -> None:
+    size, count = 60_000, 400  # more than the kernel holds
+    with running("--max-queue", str(1 << 30)) as server:
+        with server.connect() as ann, server.connect() as bob:
+            assert len(answer(ann, encode(Command.CREATE, "a"))) == 42
+            assert len(answer(bob, encode(Command.CREATE, "b"))) == 42
+            for at in range(count):
+                frame = encode(Command.SEND, "a", "b", f"{at:06}".ljust(size))
+                assert answer(ann, frame, len(frame)) == frame
+            last = encode(Command.SEND, "a", "b", "last") * 500
+            ann.sendall(last)
+            server.process.send_signal(signal.SIGTERM)
+            frames = Decoder(REPLIES).feed(received(bob))
+            assert received(ann) == last
+        assert server.process.wait(BOUND) == 0
+    texts = [frame.fields[2] for frame in frames if isinstance(frame, Frame)]
+    assert [int(text) for text in texts[:count]] == list(range(count))
+    assert texts[count:] == ["last"] * 500
 
 
 def test_limits_from_the_command_line() -> None:
@@ -176,9 +216,67 @@ def test_limits_from_the_command_line() -> None:
             assert len(answer(one, encode(Command.CREATE, "a"))) == 42
             two.sendall(encode(Command.CREATE, "b") + encode(1, "x" * 65537))
             two.shutdown(socket.SHUT_WR)
-            items = Decoder(REPLIES).feed(received(two, 1 << 20))
+            items = Decoder(REPLIES).feed(received(two))
         texts = [
             b"the server takes no more accounts",
             b"data length 65537 exceeds the limit of 65536 octets (offset 45)",
         ]
         assert items == [Frame(Command.RESPONSE, text) for text in texts]
+
+
+def sent(one: socket.socket, name: str) -> bool:
+    """Send a message, and tell whether it was taken, or refused with an error reply."""
+    header = answer(one, encode(Command.SEND, "a", name, "hi"))
+    (reply,) = Decoder(REPLIES).feed(header + received(one, header[-1]))
+    assert isinstance(reply, Frame)
+    return reply.command == Command.SEND
+
+
+@pytest.mark.parametrize(
+    ("option", "taken"),
+    [
+        ("--max-kept=1", [True, False, True]),
+        ("--max-kept-octets=1", [True, False, True]),
+        ("--max-all-kept=1", [True, False, False]),
+        ("--max-all-kept-octets=1", [True, False, False]),
+    ],
+)
+def test_limits_of_what_is_kept(option: str, taken: list[bool]) -> None:
+    with server_of(options_of(["--port", "0", option])) as server:
+        connect = partial(socket.create_connection, server.address, BOUND)
+        for name in "bc":
+            with connect() as sock:
+                sock.sendall(encode(Command.CREATE, name))
+                sock.shutdown(socket.SHUT_WR)
+                assert received(sock) == SUCCESS
+        with connect() as ann:
+            assert answer(ann, encode(Command.CREATE, "a")) == SUCCESS
+            assert [sent(ann, name) for name in "bbc"] == taken
+
+
+def test_limit_of_what_waits() -> None:
+    with running("-v", "--max-queue", "65536") as server:
+        with server.connect() as ann, server.connect() as bob:
+            assert answer(ann, encode(Command.CREATE, "a")) == SUCCESS
+            assert answer(bob, encode(Command.CREATE, "b")) == SUCCESS
+            frame = encode(Command.SEND, "a", "b", "x" * 60_000)
+            for _ in range(250):  # 15 MB: more than the kernel holds
+                assert answer(ann, frame, len(frame)) == frame
+            got = received(bob)
+            assert 0 < len(got) < 250 * len(frame)
+            assert answer(ann) == NOTHING
+        assert "was cut off: it did not read" in server.end()[1]
+
+
+def test_limits_of_time_and_connections() -> None:
+    options = ("--header-seconds", "1", "--max-connections", "1")
+    with running(*options) as server, server.connect() as one:
+        assert answer(one) == NOTHING
+        with server.connect() as two:
+            (told,) = Decoder(REPLIES).feed(received(two))
+            text = b"the server takes no more connections"
+            assert told == Frame(Command.RESPONSE, text)
+        one.sendall(encode(Command.LIST)[:41])
+        (told,) = Decoder(REPLIES).feed(received(one))
+        text = b"header not whole after 1 seconds (offset 43)"
+        assert told == Frame(Command.RESPONSE, text)

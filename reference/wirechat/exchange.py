@@ -57,9 +57,15 @@ class Exchange:
         self.header_seconds = header_seconds
         self.connections: dict[Session, Connection] = {}
         # It guards the chat, the connections' queues, and the table of them, so that
-        # frames leave in the order in which they were made. Nothing under it blocks.
-        # Outside of it single attributes are read, and what is done on the strength of
-        # that looks again under the lock: no use is made of an interpreter's own lock.
+        # frames leave in the order in which they were made. Nothing under it waits for
+        # a client. No use is made of an interpreter's own lock, since what is read
+        # outside of this one may be old without harm:
+        # - queued, of one's own connection: what is old lets one batch more wait, or
+        #   looks again under the lock. Once the session has ended, which is under the
+        #   lock, nobody adds to it, nor makes a writer.
+        # - cut_off: whoever sets it shuts the socket down behind it, so that a thread
+        #   that missed it receives the end of the stream.
+        # The decoder and the times of headers belong to one thread, that of receiving.
         self.lock = threading.Lock()
         self.gone = threading.Condition(self.lock)
 

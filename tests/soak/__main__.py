@@ -142,8 +142,7 @@ def report(soak: Soak, start: Figures, end: Figures, ended: Ended) -> None:
         f"friends {len(friends)}, sessions {sum(one.visits for one in friends)}, "
         f"messages {sum(sum(one.accepted.values()) for one in friends)}, "
         f"refused connections {sum(one.refused for one in friends)}, "
-        f"cut off {sum(one.cut_off for one in soak.sleepers)}, "
-        f"longest wait {max(one.longest for one in friends):.2f} s"
+        f"cut off {sum(one.cut_off for one in soak.sleepers)}"
     )
     for when, figures in ("start", start), ("peak", soak.peak), ("end", end):
         print(

@@ -79,7 +79,6 @@ class Friend:
         self.came: defaultdict[str, list[list[int]]] = defaultdict(list)
         self.visits = 0
         self.refused = 0
-        self.longest = 0.0
         self._chance = Random(name)
         self._address = address
         self._sizes = sizes
@@ -164,7 +163,6 @@ class Friend:
         """End the session, and take what was on its way (FRM-9)."""
         rest = line.finish()
         self.take(rest.frames)
-        self.longest = max(self.longest, line.longest)
         return rest
 
 

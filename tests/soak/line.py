@@ -1,7 +1,6 @@
 """One connection to the server, on which requests are sent in bursts."""
 
 import socket
-import time
 from contextlib import ExitStack
 from typing import NamedTuple, Self
 
@@ -49,7 +48,6 @@ class Line:
         self._socket = connect(address, receive_buffer)
         self._decoder = Decoder(REPLIES, 1 << 30)
         self._frames: list[Frame] = []  # the next one last
-        self.longest = 0.0  # seconds that an answer took
 
     def __enter__(self) -> Self:
         return self
@@ -59,11 +57,8 @@ class Line:
 
     def ask(self, *requests: bytes) -> list[Frame]:
         """Send these together, and return what comes until all are answered."""
-        begin = time.monotonic()
         self._socket.sendall(b"".join(requests) + FENCE)
-        frames = list(iter(self._frame, FENCED))
-        self.longest = max(self.longest, time.monotonic() - begin)
-        return frames
+        return list(iter(self._frame, FENCED))
 
     def finish(self) -> Rest:
         """Close the sending side, and return all that comes until the end."""
