@@ -298,6 +298,19 @@ def test_what_was_received_is_finished_before_a_stop() -> None:
         stopping.join()
 
 
+def test_what_waits_is_sent_before_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "GRACE", BOUND)
+    with chatting(receive_buffer=65536) as (running, (ann, bob)):
+        connection, count = connection_of(running, "b"), 0
+        while connection.queued < 1_000_000:
+            assert ann.ask(Command.SEND, "a", "b", text(count, 60_000))
+            count += 1
+        stopping = threading.Thread(target=running.stop)
+        stopping.start()
+        assert numbers(bob.rest()) == list(range(count))
+        stopping.join()
+
+
 def test_who_does_not_read_does_not_hold_up_a_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
