@@ -1,5 +1,6 @@
 """Friends: they send numbered messages to each other, and check each that comes."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -14,6 +15,8 @@ BURST = 30
 SIZES = (*(0, 1, 10, 60, 100, 200, 1000) * 7, 20_000)
 """Characters that messages are filled up with: a burst fits in the kernel's buffers."""
 SUCCESS = Frame(Command.RESPONSE, b"")
+NUMBERED = re.compile("([0-9]{1,9}) ([0-9]{1,9}) ")
+"""How a message begins."""
 DELIVER = encode(Command.DELIVER)
 TRIES = 600
 """How often a friend comes again who finds the server full."""
@@ -151,13 +154,12 @@ class Friend:
             self._session[sender].append(number)
 
     def _checked(self, frame: Frame) -> tuple[str, int]:
-        if frame.command != Command.SEND:
+        sender, _, text = frame.fields if frame.command == Command.SEND else "???"
+        told = NUMBERED.match(text)
+        number, size = map(int, told.groups()) if told else (0, 0)
+        if text != text_of(sender, self.name, number, size):
             raise Fault(f"{self.name}: {frame}")
-        sender, _, text = frame.fields
-        number, size, _ = text.split(" ", 2)
-        if text != text_of(sender, self.name, int(number), int(size)):
-            raise Fault(f"{self.name}: {frame}")
-        return sender, int(number)
+        return sender, number
 
     def leave(self, line: Line) -> Rest:
         """End the session, and take what was on its way (FRM-9)."""
