@@ -176,7 +176,8 @@ def test_frames_that_take_their_time(run: Run) -> None:
 def test_idle_connections(run: Run) -> None:
     """Connections on which nothing has passed since the run began are still served.
 
-    A run is shorter than the minute that LIM-5 promises: ``--idle`` or ``--thorough`` makes it longer.
+    A run is shorter than the minute that LIM-5 promises: ``--idle`` or ``--thorough``
+    makes it longer.
     """
     if not run.idle:
         pytest.skip("no connection could be held")
