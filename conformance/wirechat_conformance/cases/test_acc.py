@@ -1,6 +1,7 @@
 """Accounts: what a server may choose, and requests that race."""
 
 import secrets
+import string
 
 import pytest
 
@@ -31,6 +32,14 @@ ODD = {
 """What usernames may end in besides letters and digits."""
 
 
+LETTERS_AND_DIGITS = {
+    "small-letters-to-y": string.ascii_lowercase[:25].encode(),
+    "capitals-to-y": string.ascii_uppercase[:25].encode(),
+    "digits-and-z": b"zZ" + string.digits.encode(),
+}
+"""All that ACC-4 names, with no more than 32 characters to a username."""
+
+
 @pytest.mark.rules("ACC-4")
 @pytest.mark.parametrize("kind", ODD)
 def test_other_username(run: Run, kind: str) -> None:
@@ -47,6 +56,19 @@ def test_other_username(run: Run, kind: str) -> None:
             script.receive("A", frames.SEND, name, name, b"hi")
             script.receive("A", frames.SEND, name, name, b"hi")
             script.delete("A")
+
+
+@pytest.mark.rules("ACC-4")
+@pytest.mark.parametrize("kind", LETTERS_AND_DIGITS)
+def test_username_of_all(run: Run, kind: str) -> None:
+    """Every letter and every digit may be in a username."""
+    with Script(run, "ACC-4") as script:
+        name = run.names.fresh() + LETTERS_AND_DIGITS[kind]
+        script.open("A")
+        script.send("A", frames.CREATE, name)
+        script.receive("A", frames.RESPONSE)
+        script.send("A", frames.LIST, name)
+        script.listed("A", name)
 
 
 @pytest.mark.rules("FRM-6", "ACC-4")

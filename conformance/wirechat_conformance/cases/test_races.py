@@ -75,7 +75,8 @@ EXAMPLES_PER_ROUND = 3
 
 
 @pytest.mark.parametrize(
-    "race", [pytest.param(r, marks=pytest.mark.rules(*RACES[r][2])) for r in RACES]
+    "race",
+    [pytest.param(r, marks=pytest.mark.rules(*RACES[r][2], "SND-1")) for r in RACES],
 )
 def test_race(run: Run, race: str) -> None:
     """There is an order of the requests in which what was seen could have come."""
