@@ -1,7 +1,9 @@
 """The command: what it takes, what it refuses, and what it passes on to pytest."""
 
+import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from wirechat_conformance import cli
 from wirechat_conformance.report import CONFORMANT, INCONCLUSIVE, USAGE
 from wirechat_conformance.settings import Settings
-from wirechat_conformance.target import REFERENCE
+from wirechat_conformance.target import REFERENCE, accepts
 
 SERVER = "127.0.0.1:9000"
 WRONG: list[tuple[list[str], str]] = [
@@ -259,3 +261,21 @@ def test_server_has_a_name_and_is_an_argument_again(
 ) -> None:
     assert (settings.name, settings.argument) == (name, argument)
     assert Settings.load(settings.dump()) == settings
+
+
+def test_a_run_that_is_told_to_end_ends_what_it_launched(tmp_path: Path) -> None:
+    told = tmp_path / "port"
+    server = f"echo {{port}} > {told}.new; mv {told}.new {told}; exec {REFERENCE}"
+    command = [sys.executable, "-m", "wirechat_conformance", "run", "--idle", "99"]
+    with subprocess.Popen(
+        [*command, "--only", "LIM-5", "--launch", shlex.join(["sh", "-c", server])],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        until = time.monotonic() + 30
+        while not (told.exists() and accepts(("127.0.0.1", int(told.read_text())))):
+            assert time.monotonic() < until
+        process.terminate()
+        assert "interrupted" in process.communicate(timeout=30)[0]
+    assert process.returncode == INCONCLUSIVE
+    assert not accepts(("127.0.0.1", int(told.read_text())))

@@ -4,6 +4,7 @@ import argparse
 import os
 import secrets
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -46,10 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     with subprocess.Popen(command, env=environ) as process:
+        # Told to end, it ends what it has launched: so we never go before it.
+        before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:
             status = process.wait()
         except KeyboardInterrupt:  # which pytest has got too: it ends in good order
             status = process.wait()
+        finally:
+            signal.signal(signal.SIGTERM, before)
     return STATUSES.get(status, INCONCLUSIVE)
 
 

@@ -6,6 +6,7 @@ marked with the rules that it checks.
 """
 
 import json
+import signal
 import sys
 import traceback
 from collections.abc import Generator, Iterator
@@ -160,6 +161,7 @@ class Judge:
             print(report.longreprtext, file=sys.stderr)
 
     def _judge(self, session: pytest.Session) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         count = len(session.items)
         self._console.line(
             f"wirechat conformance of {self._report.server}: {count} cases, "
