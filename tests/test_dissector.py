@@ -1,0 +1,186 @@
+"""Wireshark's dissector, in a real tshark, says of every frame what the dump says."""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from itertools import groupby, pairwise
+from pathlib import Path
+from subprocess import run
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.captures import SERVER, Seg, conversation, ip, pcap
+from wirechat.codec import HEADER_SIZE, encode, encode_data
+from wirechat_tools import dump
+from wirechat_tools.render import quote
+
+SCRIPT = Path(__file__).parent.parent / "tools" / "wirechat.lua"
+TSHARK = shutil.which("tshark")
+pytestmark = pytest.mark.skipif(
+    not TSHARK, reason="NOT TESTED: the dissector, as there is no tshark here"
+)
+
+TEXTS = "username", "filter", "sender", "recipient", "message", "error", "field"
+SEND = encode(2, "alicia", "bobert", "Hello, Bobert.")
+RIGHT = [
+    (">", encode(0, "alicia")),
+    ("<", encode(6)),
+    (">", SEND + encode(2, "alicia", "bobert", "") + encode(1)),
+    ("<", SEND + encode(2, "alicia", "bobert", "") + encode(7, "alicia", "bobert")),
+    (">", encode(2, "alicia", "bobert", 'a\0b\n"\x1b[2J\\')),
+    ("<", encode(2, "alicia", "bobert", "m" * 70_000)),
+    (">", encode(1, "a*") + encode(3) + encode(4) + encode(5, "|a|")),
+    ("<", encode(7) + encode(6, "no such account")),
+]
+WRONG = [
+    (">", encode_data(3, b"x\xff")),
+    (">", encode_data(6, b"x") + encode_data(99, b"a|||b")),
+    (">", encode_data(2, b"a|||b") + encode_data(2, b"a|||b|||c|||d")),
+    (">", encode_data(0, b"") + encode_data(5, b"a|||||||b")),
+    ("<", encode_data(0, b"a")),
+    ("<", encode_data(2, b"a|||b|||c|||d")),
+    (">", b"\1" + encode(1)[1:]),
+    (">", encode(1)),
+    ("<", b"\0\6" + b"\1" * 40),
+    ("<", encode(6)),
+]
+
+
+class Shown(NamedTuple):
+    """What a tool says of a frame, or of octets that are none."""
+
+    command: int | None
+    length: int | None
+    data: str
+    texts: list[str]
+    rules: list[str]
+
+
+def write(path: Path, segments: Iterable[Seg]) -> Path:
+    path.write_bytes(pcap(map(ip, segments), link=101))
+    return path
+
+
+def tshark(path: Path, *options: str) -> str:
+    command = [str(TSHARK), "-n", "-r", str(path), "-X", f"lua_script:{SCRIPT}"]
+    command += ["-o", "tcp.reassemble_out_of_order:TRUE"]
+    # It exits with 0 where the script is missing or fails: this tells.
+    failed = run([*command, "-Y", "_ws.lua.error"], capture_output=True, check=True)
+    assert failed.stdout == b""
+    assert b"lua" not in failed.stderr.lower()
+    return run(
+        [*command, *options], capture_output=True, check=True, encoding="utf-8"
+    ).stdout
+
+
+def dissected(path: Path, *options: str) -> Iterator[Shown]:
+    """Give what tshark says of the frames."""
+    told = tshark(path, "-T", "pdml", *options)
+    for tree in ElementTree.fromstring(told).iterfind(".//proto[@name='wirechat']"):
+        fields = [(f.get("name", ""), f) for f in tree.iterfind("field")]
+        values = {name: field for name, field in fields}
+        texts = [f.get("show", "") for n, f in fields if n.partition(".")[2] in TEXTS]
+        rules = [
+            expert.get("show", "").partition(":")[0]
+            for expert in tree.iterfind(".//field[@name='_ws.expert.message']")
+        ]
+        octets = values.get("wirechat.no_frame", values.get("wirechat.data"))
+        data = "" if octets is None else octets.get("value", "")
+        if "wirechat.no_frame" in values:
+            yield Shown(None, None, data, [], rules)
+            continue
+        command, length = (values[f"wirechat.{n}"] for n in ("command", "length"))
+        numbers = int(command.get("show", "")), int(length.get("show", ""))
+        yield Shown(*numbers, data, texts, rules)
+
+
+def dumped(path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Shown]:
+    """Give what wirechat-dump says of them."""
+    dump.main(["--json", str(path)])
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    for number, parts in groupby(lines, lambda line: line["frame"]):
+        yield joined(number, list(parts))
+
+
+def joined(number: int | None, parts: list[dict[str, Any]]) -> Shown:
+    octets = "".join(part["octets"] for part in parts)
+    rules = [fault["rule"] for part in parts for fault in part["faults"]]
+    if number is None:
+        return Shown(None, None, octets, [], rules)
+    data = octets[2 * HEADER_SIZE :]
+    fields = bytes.fromhex(data).decode("latin-1").split("|||") if data else []
+    texts = [quote(field)[1:-1] for field in fields]
+    return Shown(int(octets[2:4], 16), parts[0]["length"], data, texts, rules)
+
+
+def swapped(segments: list[Seg]) -> list[Seg]:
+    """Return segments with some out of order, and some doubled."""
+    at = [at for at, seg in enumerate(segments) if seg.payload]
+    pairs = [(a, b) for a, b in pairwise(at) if b == a + 1]
+    found = list(segments)
+    for first, second in pairs[::5]:
+        found[first], found[second] = segments[second], segments[first]
+    return [seg for n, seg in enumerate(found) for _ in range(1 + (n % 4 == 3))]
+
+
+CAPTURES = {
+    "a frame or more in a segment": conversation(RIGHT, size=50_000),
+    "a frame over many segments": conversation(RIGHT[:5], size=7),
+    "out of order and twice": swapped(conversation(RIGHT, size=1000)),
+    "broken rules": conversation(WRONG, size=1000),
+}
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_frames_are_named_as_the_dump_names_them(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "capture.pcap", CAPTURES[name])
+    expected = list(dumped(path, capsys))
+    assert len(expected) >= 2
+    assert list(dissected(path)) == expected
+
+
+def test_info_column_says_what_a_frame_is(tmp_path: Path) -> None:
+    path = write(tmp_path / "capture.pcap", conversation([*RIGHT, *WRONG], 50_000))
+    told = tshark(path, "-Y", "wirechat", "-T", "fields", "-e", "_ws.col.Info")
+    assert told.splitlines()[:4] == [
+        "CREATE alicia, 6 octets",
+        "RESPONSE",
+        "SEND alicia → bobert, 32 octets; SEND alicia → bobert, 18 octets; LIST",
+        "SEND alicia → bobert, 32 octets; SEND alicia → bobert, 18 octets; "
+        "LISTRESPONSE of 2 fields, 15 octets",
+    ]
+    assert "no frame (FRM-2)" in told
+
+
+@pytest.mark.parametrize(
+    ("expression", "count"),
+    [
+        ("wirechat.command == 2", 4),
+        ('wirechat.recipient == "bobert"', 4),
+        ("wirechat.length > 65536", 1),
+        ('wirechat.error contains "account"', 1),
+        ("wirechat.frm5", 0),
+    ],
+)
+def test_fields_can_be_filtered_by(expression: str, count: int, tmp_path: Path) -> None:
+    path = write(tmp_path / "capture.pcap", conversation(RIGHT, size=50_000))
+    told = tshark(path, "-Y", expression, "-T", "fields", "-e", "frame.number")
+    assert len(told.splitlines()) == count
+
+
+def test_another_port_is_named_on_the_command_line(tmp_path: Path) -> None:
+    segments = conversation([(">", encode_data(6, b""))], server=(SERVER[0], 4321))
+    path = write(tmp_path / "capture.pcap", segments)
+    assert list(dissected(path)) == []
+    (shown,) = dissected(path, "-d", "tcp.port==4321,wirechat")
+    assert shown.rules == ["FRM-5"]
+
+
+def test_frame_that_is_not_put_together_is_cut_off(tmp_path: Path) -> None:
+    path = write(tmp_path / "capture.pcap", conversation([(">", SEND)], size=60))
+    shown = list(dissected(path, "-o", "tcp.desegment_tcp_streams:FALSE"))
+    assert [one.rules for one in shown] == [["FRM-1"], ["FRM-1"]]
