@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
+from typing import NoReturn
 
 from wirechat.codec import REPLIES, REQUESTS, Command
 from wirechat_tools.frames import EITHER, Piece, Scanner
@@ -21,7 +22,7 @@ TAKES = {"": EITHER, ">": REQUESTS, "<": REPLIES}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status: 1 where anything is wrong."""
     options = _parser().parse_args(argv)
-    dump = Dump(_renderer(options), sys.stdout.write, options.only, options.connection)
+    dump = Dump(renderer(options), sys.stdout.write, options.only, options.connection)
     path = ""
     try:
         for path in options.files:
@@ -103,7 +104,8 @@ def _open(path: str) -> io.FileIO:
     return io.FileIO(path)
 
 
-def _renderer(options: argparse.Namespace) -> Renderer:
+def renderer(options: argparse.Namespace) -> Renderer:
+    """Return what shows frames as these options ask for."""
     if options.json:
         return Json()
     paint = COLOURED if _coloured(options.color) else PLAIN
@@ -123,14 +125,17 @@ def _commands(names: str) -> set[int]:
         raise argparse.ArgumentTypeError(f"unknown command {error}") from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="wirechat-dump",
-        description="Show the frames of captured octets, and what is wrong with them.",
-        epilog="exit status: 0 all is well, 1 something is wrong, 2 usage",
-    )
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and exit."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def add_form(parser: argparse.ArgumentParser) -> None:
+    """Add the options that tell what is shown of frames, and how."""
     add = parser.add_argument
-    add("files", nargs="*", default=["-"], metavar="FILE", help="- is standard input")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--fields", action="store_true", help="one line a frame, no hex")
     form.add_argument("--json", action="store_true", help="one object a line")
@@ -143,11 +148,22 @@ def _parser() -> argparse.ArgumentParser:
         help="show these",
     )
     add("--connection", type=int, metavar="N", help="show this connection alone")
-    add("--follow", action="store_true", help="wait for what is added to the file")
     add(
         "--color",
         choices=("always", "never", "auto"),
         default="auto",
         help="default auto",
     )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="wirechat-dump",
+        description="Show the frames of captured octets, and what is wrong with them.",
+        epilog="exit status: 0 all is well, 1 something is wrong, 2 usage",
+    )
+    add = parser.add_argument
+    add("files", nargs="*", default=["-"], metavar="FILE", help="- is standard input")
+    add("--follow", action="store_true", help="wait for what is added to the file")
+    add_form(parser)
     return parser

@@ -1,0 +1,144 @@
+"""``wirechat-record``: pass connections on to a server, show and keep what passes."""
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from wirechat_tools.dump import Dump, Parser, add_form, renderer
+from wirechat_tools.pcapng import Capture
+from wirechat_tools.relay import Address, Relay, shown
+from wirechat_tools.render import quote
+from wirechat_tools.scribe import Scribe
+from wirechat_tools.traffic import End, Octets, Stream, Traffic
+
+LOOPBACK = "127.0.0.1"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command until SIGINT or SIGTERM, and return its exit status."""
+    options = _parser().parse_args(argv)
+    scribe, name = Scribe(options.loose), shown(options.listen)
+    try:
+        with contextlib.ExitStack() as stack:
+            relay = stack.enter_context(Relay(options.listen, options.to, _tell))
+            printer = Printer(options, relay.stop)
+            relay.watchers += [printer, scribe]
+            if name := options.pcap:
+                file = stack.enter_context(open(name, "wb", buffering=0))
+                relay.watchers.append(Capture(file))
+            if name := options.output:
+                out = stack.enter_context(open(name, "w", encoding="ascii"))
+                stack.callback(lambda: out.write(scribe.text()))
+            stack.enter_context(_stopping(relay))
+            _tell(f"listening on {shown(relay.address)}")
+            relay.run()
+            printer.finish()
+    except OSError as error:
+        _tell(f"{quote(name)}: {os.strerror(error.errno or 0)}")
+        return 2
+    return 0
+
+
+def _tell(what: str) -> None:
+    print(f"wirechat-record: {what}", file=sys.stderr, flush=True)
+
+
+class Printer:
+    """Watches a relay, and shows the frames as ``wirechat-dump`` does.
+
+    Args:
+        options: How they are shown.
+        stop: Called once nobody reads that any more.
+    """
+
+    def __init__(self, options: argparse.Namespace, stop: Callable[[], object]) -> None:
+        self._stop = stop
+        self._dump = Dump(
+            renderer(options), sys.stdout.write, options.only, options.connection
+        )
+        self._open: dict[Stream, None] = {}
+
+    def opened(
+        self, connection: int, time: int, client: Address, server: Address
+    ) -> None:
+        """A client has connected."""
+
+    def passed(self, stream: Stream, time: int, octets: bytes) -> None:
+        """These octets are about to be passed on."""
+        self._open[stream] = None
+        self._show(Octets(stream, time, octets))
+
+    def ended(self, stream: Stream, time: int | None) -> None:
+        """Whose stream this is has closed its sending side."""
+        if stream in self._open:
+            del self._open[stream]
+            self._show(End(stream, time))
+
+    reset = ended
+
+    def finish(self) -> None:
+        """Show what is left."""
+        for stream in list(self._open):
+            self.ended(stream, None)
+
+    def _show(self, event: Traffic) -> None:
+        try:
+            self._dump.show([event])
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._stop()
+
+
+@contextlib.contextmanager
+def _stopping(relay: Relay) -> Iterator[None]:
+    """Have signals stop the relay, whatever it is doing."""
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(one, lambda *_: relay.stop()) for one in signals]
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, before, strict=True):
+            signal.signal(one, handler)
+
+
+def _listen(written: str) -> Address:
+    host, colon, port = written.rpartition(":")
+    return _address(host if colon else LOOPBACK, port, written, 0)
+
+
+def _to(written: str) -> Address:
+    host, _, port = written.rpartition(":")
+    return _address(host, port, written, 1)
+
+
+def _address(host: str, port: str, written: str, least: int) -> Address:
+    host = host.removeprefix("[").removesuffix("]")
+    digits = port.isascii() and port.isdigit()
+    if not host or not (digits and least <= int(port) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"{quote(written)} is not HOST:PORT")
+    try:
+        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise argparse.ArgumentTypeError(f"no host {quote(host)}") from None
+    return str(found[0][4][0]), int(port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="wirechat-record",
+        description="Pass connections on to a server, show and keep what passes.",
+        epilog="SIGINT ends it, with everything written.",
+    )
+    add = parser.add_argument
+    add("--listen", type=_listen, required=True, metavar="[HOST:]PORT")
+    add("--to", type=_to, required=True, metavar="HOST:PORT", help="the server")
+    add("-o", "--output", metavar="FILE", help="write a transcript there")
+    add("--loose", action="store_true", help="any text will do in its error replies")
+    add("--pcap", metavar="FILE", help="write a pcapng capture there")
+    add_form(parser)
+    return parser
