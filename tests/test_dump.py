@@ -4,6 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,24 @@ def test_colour_on_a_terminal(
     assert ("\x1b" in capsys.readouterr().out) is coloured
 
 
+def test_large_files_have_a_progress_bar(
+    chat: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[object] = []
+
+    def noted(octets: Iterator[bytes], *rest: object) -> Iterator[bytes]:
+        shown.append(rest[-1])
+        return octets
+
+    monkeypatch.setattr("wirechat_tools.dump.progress", noted)
+    assert main([chat]) == 0
+    assert shown == [sys.stderr]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main([chat]) == 0
+    assert len(shown) == 1
+    assert capsys.readouterr().out
+
+
 def test_what_is_wrong_makes_the_exit_status_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,7 +119,7 @@ def test_usage(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(options)
     assert exit_.value.code == 2
-    assert capsys.readouterr().err
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_standard_input_and_a_closed_pipe() -> None:

@@ -258,3 +258,9 @@ def test_no_text_ends_the_reading(text: bytes) -> None:
     read(text)
     read(b"00000000  61\n" + text)
     list(logs.transcript([b"A > LIST 0\nA > octets " + text]))
+
+
+def test_headings_with_control_characters_name_nobody() -> None:
+    text = b"# 1  1 \x1b[2J > b  LIST\n00000000  00\n"
+    streams = [event.stream for event in read_traffic([text]) if event.stream]
+    assert {stream.name for stream in streams} == {""}

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from wirechat.codec import REPLIES, REQUESTS, Command
 from wirechat_tools.frames import EITHER, Piece, Scanner
+from wirechat_tools.progress import progress
 from wirechat_tools.reading import read_traffic
 from wirechat_tools.render import COLOURED, PLAIN, Hex, Json, Lines, Renderer, quote
 from wirechat_tools.source import follow, read
@@ -28,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for path in options.files:
             with _open(path) as file:
                 octets = (follow if options.follow else read)(file, sys.stdout.flush)
+                # Where the frames go to the same terminal, they show how far it is.
+                if not (options.follow or sys.stdout.isatty()):
+                    octets = progress(octets, file, sys.stderr)
                 dump.show(read_traffic(octets))
         sys.stdout.flush()
     except BrokenPipeError:

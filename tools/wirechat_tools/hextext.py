@@ -24,7 +24,7 @@ ROW = re.compile(
 """An offset and octets: in groups of any size behind a colon, or else one by one."""
 PLAIN = re.compile(rb"[0-9a-fA-F\s]+$")
 _NO_DIGIT = re.compile(rb"[^0-9a-fA-F]+")
-_HEADING = re.compile(rb"# (?:\d+|-)  (?P<connection>\d+) (?P<name>\S+ > \S+)  ")
+_HEADING = re.compile(rb"# (?:\d+|-)  (?P<connection>\d+) (?P<name>[!-~]+ > [!-~]+)  ")
 _DIRECTION = re.compile(rb"(?P<side>[IO])?\s*(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z)?\s*$")
 _MORE = re.compile(rb"# (?P<size>\d+) octets more ")
 _SIDES = {b"I": "<", b"O": ">", None: ""}
@@ -87,7 +87,7 @@ class _Rows:
             return [Gap(self._stream(), self._time, int(found["size"]))]
         elif found := _HEADING.match(line):
             self._connection = int(found["connection"])
-            self._name = found["name"].decode("latin-1")
+            self._name = found["name"].decode("ascii")
         elif line and not line.startswith(b"#"):
             found = _DIRECTION.match(line)
             if not found:
