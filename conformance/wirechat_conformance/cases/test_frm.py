@@ -95,7 +95,7 @@ def test_cuts_between_two_frames(run: Run) -> None:
         script.open("B")
         fields = name, name, b"hi"
         octets = frames.frame(frames.SEND, *fields)
-        for cut in range(len(octets)):
+        for cut in range(0, len(octets), 7 if run.slow else 1):
             script.octets("A", octets + octets[:cut])
             script.receive("A", frames.SEND, *fields)
             script.receive("A", frames.SEND, *fields)
