@@ -38,3 +38,13 @@ def test_the_table_tells_of_what_was_missed(cases: dict[str, tuple[str, ...]]) -
     written = table(cases, frozenset([fault]))
     assert f"`{fault}` **not found**" in written
     assert f"{len(FAULTS) - 1} of {len(FAULTS)} faults" in written
+
+
+def test_no_case_can_go_unnoticed(cases: dict[str, tuple[str, ...]]) -> None:
+    written = table(cases, frozenset())
+    unnoticed = [
+        gone
+        for gone in cases
+        if table({c: cases[c] for c in cases if c != gone}, frozenset()) == written
+    ]
+    assert unnoticed == []
