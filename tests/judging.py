@@ -7,6 +7,7 @@ a matrix of hundreds of judgements would otherwise spend most of its time on imp
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -50,8 +51,10 @@ class Judgement:
     output: str
 
 
-def judge(part: Part, folder: Path, *options: str) -> Judgement:
-    """Run the suite on the server with one part replaced."""
+def judge(
+    part: Part, folder: Path, *options: str, command: Sequence[str] = ("run",)
+) -> Judgement:
+    """Run the suite, or another command, on the server with one part replaced."""
     here, there = _CONTEXT.Pipe()
     server = _CONTEXT.Process(target=serve, args=(part, there), daemon=True)
     server.start()
@@ -60,7 +63,7 @@ def judge(part: Part, folder: Path, *options: str) -> Judgement:
         address = "{}:{}".format(*here.recv())
         report, output = folder / "report.json", folder / "output.txt"
         report.unlink(missing_ok=True)
-        words = ["run", address, "--json", str(report), *options]
+        words = [*command, address, "--json", str(report), *options]
         suite = _CONTEXT.Process(target=conform, args=(words, output), daemon=True)
         suite.start()
         suite.join(LONGEST)
@@ -68,7 +71,8 @@ def judge(part: Part, folder: Path, *options: str) -> Judgement:
         suite.kill()
     finally:
         server.kill()
-    rules = json.loads(report.read_text("utf-8"))["rules"] if report.exists() else {}
+    written = report.read_text("utf-8") if report.exists() else ""
+    rules = json.loads(written)["rules"] if written else {}
     named = (rule for rule in rules if rules[rule]["status"] in ("fail", "warn"))
     return Judgement(status, frozenset(named), output.read_text("utf-8"))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wirechat_conformance.frames import CREATE, LOGIN, RESPONSE
+from wirechat_conformance.frames import CREATE, LISTRESPONSE, LOGIN, RESPONSE
 from wirechat_conformance.steps import (
     Close,
     End,
@@ -78,6 +78,13 @@ def test_each_step_is_read_and_written(line: str, step: Step) -> None:
     assert only(line) == step
     written = write(read("t", HEAD + line))
     assert written == f"{HEAD}{line}\n"
+
+
+def test_a_list_of_nobody_is_written_as_a_frame() -> None:
+    nobody: list[tuple[str, Step]] = [(" ", ReceiveNames("A", ()))]
+    written = write(Transcript("t", "A title.", {}, tuple(nobody)))
+    [(_, step)] = read("t", written).lines
+    assert step == Receive("A", LISTRESPONSE)
 
 
 def test_rules_stand_in_a_column_behind_a_step() -> None:

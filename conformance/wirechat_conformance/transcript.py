@@ -287,6 +287,8 @@ def _written(step: Step, names: Mapping[str, bytes]) -> str:
             return f"< {'maybe ' * optional}{write_frame(command, body, names)}"
         case ReceiveNames(names=(), others=True, without=()):
             return "< LISTRESPONSE any"
+        case ReceiveNames(names=(), others=False):
+            return "< LISTRESPONSE 0"  # a frame like any other: nobody is named
         case ReceiveNames(names=inside, others=others, without=outside):
             written = f" {'with' if others else 'of'} {_items(inside)}" * bool(inside)
             return f"< LISTRESPONSE{written}" + (
