@@ -6,7 +6,7 @@ to take hold of, the classes here do: they are the same things, in smaller steps
 
 import re
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock, Timer
 from time import sleep
@@ -74,9 +74,15 @@ def is_error(frame: bytes) -> bool:
 
 def message(recipient: Account, octets: bytes, number: int = 0) -> Message:
     """Return a message; unless told otherwise it is older than all others."""
-    made = Message(octets)
-    made.recipient, made.number = recipient, number
-    return made
+    return Message.of(octets, recipient, number)
+
+
+def messages(chat: Chat, to: Session, frames: Iterable[bytes]) -> list[Message]:
+    """Return frames as the messages that they are where they are sent live."""
+    account = to.account
+    return (
+        [Message.of(one, account, chat.accepted) for one in frames] if account else []
+    )
 
 
 def altered(original: Message, octets: bytes) -> Message:
@@ -168,7 +174,7 @@ class Steps(Decoder):
 class Writer(Connection):
     """A connection on which each frame is written by a method of its own."""
 
-    def put(self, frames: list[bytes], live: bool = False) -> None:
+    def put(self, frames: list[bytes], live: int = 0) -> None:
         super().put([self.written(frame) for frame in frames], live)
 
     def written(self, frame: bytes) -> bytes:

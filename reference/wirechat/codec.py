@@ -5,18 +5,21 @@ fields are joined by ``|||``. Octets go into a :class:`Decoder` in whatever cut 
 arrive; frames come out, and what is malformed comes out in its place among them.
 """
 
+import re
 from collections.abc import Mapping
 from enum import IntEnum
 from struct import Struct
 from typing import NamedTuple
 
 VERSION = 0
-HEADER = Struct(">BB32sQ")
-"""A version, a command, and the length in two parts (FRM-1)."""
+HEADER = Struct(">H32sQ")
+"""Version and command in one number, and the length in two parts (FRM-1)."""
 HEADER_SIZE = HEADER.size
 """Octets of a header: one of version, one of command, 40 of length."""
 HIGH = bytes(32)
 """The high octets of every length that is acceptable (FRM-7)."""
+HIGH_OCTET = re.compile(rb"[\x80-\xff]")
+"""What is not ASCII (DAT-2)."""
 SEPARATOR = "|||"
 """What joins the fields of a data list (DAT-1)."""
 MAX_DATA = 1024 * 1024
@@ -65,7 +68,8 @@ class Frame(NamedTuple):
     @property
     def fields(self) -> list[str]:
         """The data taken apart at each ``|||`` from the left (DAT-1)."""
-        return self.data.decode("ascii").split(SEPARATOR) if self.data else []
+        # ASCII is a part of UTF-8, which is decoded in half the time by this name.
+        return self.data.decode().split(SEPARATOR) if self.data else []
 
 
 class Malformed(NamedTuple):
@@ -139,13 +143,13 @@ class Decoder:
         found: list[Frame | Malformed] = []
         start, size, wanted = 0, len(octets), HEADER_SIZE
         max_data, commands = self._max_data, self._commands
-        while start + HEADER_SIZE <= size:
-            version, command, high, length = HEADER.unpack_from(octets, start)
-            if version != VERSION or high != HIGH or length > max_data:
+        unpack, new = HEADER.unpack_from, tuple.__new__
+        while (body := start + HEADER_SIZE) <= size:
+            command, high, length = unpack(octets, start)
+            if high != HIGH or length > max_data or command > 0xFF:
                 self.broken = True
                 found.append(self._fatal(octets[start:], self._offset + start))
                 return found
-            body = start + HEADER_SIZE
             end = body + length
             if end > size:
                 wanted = HEADER_SIZE + length
@@ -155,7 +159,7 @@ class Decoder:
             fewest, most = commands.get(command, (1, 0))
             if fewest <= count <= most and data.isascii():
                 # Half the time of Frame(command, data).
-                found.append(tuple.__new__(Frame, (command, data)))
+                found.append(new(Frame, (command, data)))
             else:
                 found.append(self._harmless(command, data, self._offset + start))
             start = end
@@ -176,10 +180,9 @@ class Decoder:
         if command not in self._commands:
             return Malformed("FRM-5", f"unknown command {command}", offset + 1)
         name = Command(command).name
-        bad = next((at for at, octet in enumerate(data) if octet > 0x7F), None)
-        if bad is not None:
-            reason = f"octet 0x{data[bad]:02x} in {name} is not ASCII"
-            return Malformed("DAT-2", reason, offset + HEADER_SIZE + bad)
+        if bad := HIGH_OCTET.search(data):
+            reason = f"octet 0x{bad[0][0]:02x} in {name} is not ASCII"
+            return Malformed("DAT-2", reason, offset + HEADER_SIZE + bad.start())
         count = data.count(b"|||") + 1 if data else 0
         rule = "SND-10" if command == Command.SEND else "DAT-3"
         reason = f"{name} does not take {count} field{'s' * (count != 1)}"
@@ -209,4 +212,4 @@ def encode(command: int, *fields: str) -> bytes:
 
 def encode_data(command: int, data: bytes) -> bytes:
     """Return the octets of one frame with this data, which is taken as it is."""
-    return HEADER.pack(VERSION, command, HIGH, len(data)) + data
+    return HEADER.pack(command, HIGH, len(data)) + data

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Thread
 from time import monotonic
 
-from wirechat.rules import Message, Session
+from wirechat.rules import Account, Message, Session
 
 RECEIVE = 64 * 1024
 """Octets taken from a socket at once: some hundred frames."""
@@ -20,7 +20,8 @@ class Batch:
 
     frames: list[bytes]
     octets: memoryview
-    live: bool
+    live: int
+    recipient: Account | None
 
 
 class Connection:
@@ -65,15 +66,17 @@ class Connection:
         poll.register(self._socket, event)
         return bool(poll.poll(None if seconds is None else seconds * 1000))
 
-    def put(self, frames: list[bytes], live: bool = False) -> None:
+    def put(self, frames: list[bytes], live: int = 0) -> None:
         """Let frames wait behind those that do, until :meth:`flush` sends them.
 
-        ``live`` says that these are messages which the client did not ask for.
+        ``live`` says that these are messages which the client did not ask for: it is
+        the number of the last one.
         """
-        octets = b"".join(frames)
-        self._batches.append(Batch(frames, memoryview(octets), live))
+        octets = memoryview(b"".join(frames))
+        self._batches.append(Batch(frames, octets, live, self.session.account))
         self.queued += len(octets)
-        self.live += live * len(octets)
+        if live:
+            self.live += len(octets)
 
     def flush(self) -> None:
         """Send what the socket takes now of what waits."""
@@ -91,7 +94,10 @@ class Connection:
         at = -self._sent  # octets from the first one that waits
         for batch in self._batches:
             for frame in batch.frames:
-                if at >= 0 and isinstance(frame, Message):
+                if at >= 0 and batch.live and batch.recipient:
+                    # Nothing else was accepted for it between those of one batch.
+                    unsent.append(Message.of(frame, batch.recipient, batch.live))
+                elif at >= 0 and isinstance(frame, Message):
                     unsent.append(frame)
                 at += len(frame)
         self._batches.clear()
@@ -123,7 +129,8 @@ class Connection:
     def _send(self, batch: Batch) -> None:
         sent = self._socket.send(batch.octets[self._sent :], socket.MSG_DONTWAIT)
         self.queued -= sent
-        self.live -= batch.live * sent
+        if batch.live:
+            self.live -= sent
         self._sent += sent
         if self._sent == len(batch.octets):
             self._sent = 0

@@ -121,24 +121,25 @@ class Exchange:
         self.drain(connection, self.max_queue)
         outbox: defaultdict[Session, list[bytes]] = defaultdict(list)
         room, left = self.max_queue, False
+        own, receive = connection.session, self.chat.receive
         with self.lock:
             until = monotonic() + SLICE
             for item in items:
-                for session, frame in self.chat.receive(connection.session, item):
+                for session, frame in receive(own, item):
                     outbox[session].append(frame)
                     room -= len(frame)
                 left = room < 0 or monotonic() > until
                 if left:
                     break
             for session, frames in outbox.items():
-                self.send(session, frames, live=session is not connection.session)
+                self.send(session, frames, live=session is not own)
         return left
 
     def send(self, session: Session, frames: list[bytes], live: bool) -> None:
         """Send frames, or see to it that they are sent; called under the lock."""
         connection = self.connections[session]
         behind = connection.live >= self.max_queue
-        connection.put(frames, live)
+        connection.put(frames, self.chat.accepted if live else 0)
         self.flush(connection)
         if live and behind:
             self.cut_off(connection)

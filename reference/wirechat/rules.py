@@ -31,19 +31,30 @@ class Session:
 
 
 class Message(bytes):
-    """The octets of an accepted SEND frame on their way to the recipient.
+    """The octets of an accepted SEND frame, which are kept where they can't be sent.
 
-    Other frames end with the connection that they were sent on; a message that can't
-    be sent is kept (SND-12). ``number`` counts what was accepted, so that a message
-    that comes back takes its place among those that were kept meanwhile (SND-11).
+    Other frames end with the connection that they were sent on (SND-12). ``number``
+    counts what was accepted, so that a message that comes back takes its place among
+    those that were kept meanwhile (SND-11).
     """
 
     number: int
     recipient: Account
 
+    @classmethod
+    def of(cls, octets: bytes, recipient: Account, number: int) -> "Message":
+        """Return the message that has these octets."""
+        message = cls(octets)
+        message.recipient, message.number = recipient, number
+        return message
+
 
 Outbox: TypeAlias = list[tuple[Session, bytes]]
-"""Frames, each with the session that it goes to."""
+"""Frames, each with the session that it goes to.
+
+What goes to another session than the requester's is a message in any case. It need not
+be a :class:`Message` before it comes back: that takes as long as all the rest of SEND.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,23 +171,26 @@ class Chat:
     def send(self, session: Session, frame: Frame) -> Outbox:
         """Send a message on, or keep it, and echo it (SND-1 to SND-9, DLV-5)."""
         sender, name, _ = frame.fields
-        if not session.account:
+        account = session.account
+        if not account:
             return [(session, NO_SESSION)]
-        if sender != session.account.name:
+        if sender != account.name:
             return [(session, NOT_SENDER)]
         recipient = self.accounts.get(name)
         if not recipient:
             return [(session, NO_ACCOUNT)]
+        to = recipient.session
         # Where some are kept already a live message needs room too: so neither it
         # nor what comes back unsent can make the kept ones grow for ever.
-        if (recipient.kept or not recipient.session) and self.full(recipient):
+        if (recipient.kept or not to) and self.full(recipient):
             return [(session, NO_MORE_KEPT)]
         octets = encode_data(frame.command, frame.data)
-        message = Message(octets)
-        message.recipient = recipient
-        message.number = self.accepted = self.accepted + 1
-        if recipient.session:
-            return [(recipient.session, message), (session, octets)]
+        self.accepted += 1
+        if to and to is not session:
+            return [(to, octets), (session, octets)]
+        message = Message.of(octets, recipient, self.accepted)
+        if to:
+            return [(to, message), (session, octets)]
         self.keep([message])
         return [(session, octets)]
 

@@ -20,6 +20,7 @@ from tests.parts import (
     Session,
     Steps,
     error,
+    messages,
 )
 from wirechat.codec import HEADER_SIZE
 
@@ -164,5 +165,5 @@ class CutOffKeepsAll(Server):
     def cut_off(self, connection: Connection) -> None:
         connection.take_unsent()
         sent = self.sent.pop(connection.session, [])
-        self.chat.keep(frame for frame in sent if isinstance(frame, Message))
+        self.chat.keep(messages(self.chat, connection.session, sent))
         super().cut_off(connection)

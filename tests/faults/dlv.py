@@ -211,8 +211,8 @@ class LiveReleasesKept(Chat):
 
     def send(self, session: Session, frame: Frame) -> Outbox:
         replies = super().send(session, frame)
-        to, message = replies[0]
-        if isinstance(message, Message) and to.account:
+        to, _ = replies[0]
+        if to is not session and to.account:
             return [(to, kept) for kept in self.release(to.account)] + replies
         return replies
 
@@ -223,9 +223,9 @@ class LiveWaitsBehindKept(Chat):
 
     def send(self, session: Session, frame: Frame) -> Outbox:
         replies = super().send(session, frame)
-        _, message = replies[0]
-        if isinstance(message, Message) and message.recipient.kept:
-            self.keep([message])
+        to, octets = replies[0]
+        if to is not session and to.account and to.account.kept:
+            self.keep([Message.of(octets, to.account, self.accepted)])
             return replies[1:]
         return replies
 

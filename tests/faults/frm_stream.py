@@ -158,7 +158,7 @@ class HalfCloseDropsRequests(Loop):
 class HalfCloseDropsReplies(Connection):
     """Sends nothing more to a client that has closed its sending side."""
 
-    def put(self, frames: list[bytes], live: bool = False) -> None:
+    def put(self, frames: list[bytes], live: int = 0) -> None:
         if not self.wait(select.POLLRDHUP, 0.001):
             super().put(frames, live)
 

@@ -21,6 +21,7 @@ from tests.parts import (
     Unlocked,
     altered,
     error,
+    messages,
 )
 from wirechat.codec import HEADER_SIZE, Command, encode_data
 
@@ -307,7 +308,9 @@ class LiveKeptToo(Chat):
 
     def send(self, session: Session, frame: Frame) -> Outbox:
         replies = super().send(session, frame)
-        self.keep(item for _, item in replies if isinstance(item, Message))
+        to, item = replies[0]
+        if to is not session:
+            self.keep(messages(self, to, [item]))
         return replies
 
 
@@ -408,18 +411,16 @@ class LastKeptAtTheEnd(Server):
 
     def __init__(self, port: int) -> None:
         super().__init__(port=port)
-        self.last: dict[Session, bytes] = {}
+        self.last: dict[Session, list[Message]] = {}
 
     def send(self, session: Session, frames: list[bytes], live: bool) -> None:
         super().send(session, frames, live)
         if live:
-            self.last[session] = frames[-1]
+            self.last[session] = messages(self.chat, session, frames[-1:])
 
     def end(self, connection: Connection) -> None:
         super().end(connection)
-        last = self.last.pop(connection.session, None)
-        if isinstance(last, Message):
-            self.chat.keep([last])
+        self.chat.keep(self.last.pop(connection.session, []))
 
 
 # SND-13: the echo.
@@ -460,7 +461,7 @@ class KeptLater(Chat):
 class BlocksForAll(Connection):
     """Waits, and lets all others wait, until a recipient has taken what it gets."""
 
-    def put(self, frames: list[bytes], live: bool = False) -> None:
+    def put(self, frames: list[bytes], live: int = 0) -> None:
         super().put(frames, live)
         while self.queued and not self.broken and self.wait(select.POLLOUT):
             self.flush()
@@ -508,6 +509,6 @@ class CutsOffAtOnce(SmallBuffer):
 class DropsWhatIsNotTaken(SmallBuffer):
     """Drops live messages for as long as the recipient's socket takes no more."""
 
-    def put(self, frames: list[bytes], live: bool = False) -> None:
+    def put(self, frames: list[bytes], live: int = 0) -> None:
         if not (live and self.queued):
             super().put(frames, live)

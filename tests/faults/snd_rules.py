@@ -19,6 +19,7 @@ from tests.parts import (
     error,
     is_error,
     message,
+    messages,
 )
 from wirechat.codec import HEADER_SIZE, Command, encode_data
 
@@ -65,8 +66,8 @@ class LiveWithResponse(Sending):
 
     def sent(self, session: Session, replies: Outbox) -> Outbox:
         to, item = replies[0]
-        live = isinstance(item, Message)
-        return [(to, item), *[(to, SUCCESS)] * live, *replies[1:]]
+        goes = to is not session or isinstance(item, Message)
+        return [(to, item), *[(to, SUCCESS)] * goes, *replies[1:]]
 
 
 @breaks("SND-1")
@@ -108,8 +109,8 @@ class LiveAfterLoginIsKept(Chat):
     def send(self, session: Session, frame: Frame) -> Outbox:
         replies = super().send(session, frame)
         to, item = replies[0]
-        if isinstance(item, Message) and to in self.kept_for:
-            self.keep([item])
+        if to is not session and to in self.kept_for:
+            self.keep(messages(self, to, [item]))
             return replies[1:]
         return replies
 

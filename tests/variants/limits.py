@@ -6,11 +6,11 @@ from tests.parts import (
     Decoder,
     Frame,
     Limits,
-    Message,
     Outbox,
     Server,
     Session,
     error,
+    messages,
 )
 from tests.variants.registry import permitted
 from wirechat.codec import HEADER_SIZE, REQUESTS
@@ -89,7 +89,7 @@ class SlowKept(Queueing):
 
     def send(self, session: Session, frames: list[bytes], live: bool) -> None:
         if live and self.connections[session].live >= self.max_queue:
-            self.chat.keep(frame for frame in frames if isinstance(frame, Message))
+            self.chat.keep(messages(self.chat, session, frames))
         else:
             super().send(session, frames, live)
 
