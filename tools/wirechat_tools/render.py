@@ -131,13 +131,13 @@ class _Text:
         fields = piece.data.decode("latin-1").split(SEPARATOR)
         if self._full:
             return " ".join(map(quote, fields)) + "..." * (not piece.last)
-        shown = " ".join(
+        shown = [
             quote(field)
             if len(field) <= SHOWN_FIELD
             else quote(field[:SHOWN_FIELD]) + "..."
             for field in fields[:SHOWN_FIELDS]
-        )
-        return shown + " ..." * (len(fields) > SHOWN_FIELDS)
+        ]
+        return " ".join(shown) + " ..." * (len(fields) > SHOWN_FIELDS)
 
 
 class Lines(_Text):
