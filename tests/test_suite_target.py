@@ -97,6 +97,23 @@ def test_server_that_takes_its_time_is_given_up(
     assert str(failed.value) == "the server took over 0.05 s to start"
 
 
+def test_server_ends_where_its_start_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[tuple[str, int]] = []
+
+    def interrupted(address: tuple[str, int]) -> bool:
+        if not accepts(address):
+            return False
+        started.append(address)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(target, "accepts", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Launched(python(LISTEN.format("DFL")))
+    assert not accepts(started[0])
+
+
 def test_server_of_somebody_else_is_left_alone(launched: Launched) -> None:
     with chosen(Settings(server=launched.address)) as theirs:
         assert type(theirs) is Target

@@ -78,7 +78,7 @@ class Launched(Target):
             raise StartError(f"can't run {words[0]!r}: {reason}") from None
         try:
             self._wait()
-        except StartError:
+        except BaseException:  # an interrupt, too
             self.stop()
             raise
 
