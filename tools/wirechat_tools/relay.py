@@ -149,8 +149,9 @@ class Relay:
             socket.socket(family), Stream(self._count, back, "<"), connected=False
         )
         asking.other, answering.other = answering, asking
+        time = time_ns()
         for watcher in self.watchers:
-            watcher.opened(self._count, time_ns(), client[:2], server[:2])
+            watcher.opened(self._count, time, client[:2], server[:2])
         for side in (asking, answering):
             side.sock.setblocking(False)
             side.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -192,12 +193,12 @@ class Relay:
 
     def _receive(self, side: _Side) -> None:
         with self._guard(side):
-            octets = side.sock.recv(CHUNK)
+            octets, time = side.sock.recv(CHUNK), time_ns()
             for watcher in self.watchers:
                 if octets:
-                    watcher.passed(side.stream, time_ns(), octets)
+                    watcher.passed(side.stream, time, octets)
                 else:
-                    watcher.ended(side.stream, time_ns())
+                    watcher.ended(side.stream, time)
             side.ended = not octets
             side.other.pending = octets
             self._send(side.other)
@@ -215,8 +216,9 @@ class Relay:
     def _reset(self, side: _Side) -> None:
         if side.sock.fileno() < 0:
             return
+        time = time_ns()
         for watcher in self.watchers:
-            watcher.reset(side.stream, time_ns())
+            watcher.reset(side.stream, time)
         linger = socket.SO_LINGER
         side.other.sock.setsockopt(socket.SOL_SOCKET, linger, _NO_LINGER)
         self._close(side)
