@@ -215,6 +215,7 @@ class Judge:
         try:
             try:
                 yield
+                self.run.check_witness()
             except Failure as failure:
                 self._again(item, failure)
         except Failure as failure:
