@@ -19,7 +19,7 @@ from tests.judged import judging
 from wirechat.codec import REPLIES, Command, Decoder, encode
 from wirechat.rules import Chat, Outbox, Session
 from wirechat.server import Server
-from wirechat_conformance.conversation import Failure
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.replay import replay
 from wirechat_conformance.transcript import Transcript, read, write
 from wirechat_tools.dump import main as dump

@@ -16,7 +16,8 @@ from tests.scripted import (
     staged,
 )
 from wirechat_conformance import conversation as module
-from wirechat_conformance.conversation import Conversation, Failure
+from wirechat_conformance.conversation import Conversation
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import (
     CREATE,
     DELETE,

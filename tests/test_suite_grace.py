@@ -9,7 +9,7 @@ from tests.scripted import ERROR, FIN, SUCCESS, Stage, staged
 from tests.variants.times import ClosesFirst
 from wirechat.server import Server
 from wirechat_conformance import grace
-from wirechat_conformance.conversation import Failure
+from wirechat_conformance.failure import Failure
 
 
 def learned(stage: Stage) -> float:

@@ -6,7 +6,7 @@ from tests.judged import judging
 from wirechat.codec import Command, Frame, encode_data
 from wirechat.rules import NO_ACCOUNT, Chat, Outbox, Session, error
 from wirechat.server import Server
-from wirechat_conformance.conversation import Failure
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.replay import pipelined, replay
 from wirechat_conformance.transcript import examples, read, write_step
 

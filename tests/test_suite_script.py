@@ -4,7 +4,7 @@ import pytest
 
 from tests.judged import judging
 from wirechat_conformance import frames, steps
-from wirechat_conformance.conversation import Failure
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.script import REPLIES, Script, messages_of
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.judged import judging
 from tests.parts import Connection, Items, Loop
-from wirechat_conformance.conversation import Failure
+from wirechat_conformance.failure import Failure
 
 TIMEOUT = 0.2
 

@@ -7,69 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from wirechat_conformance import frames, judge, steps
-from wirechat_conformance.frames import BadFrameError, Received
+from wirechat_conformance.failure import Failure, implied
+from wirechat_conformance.frames import NO_NAMES, SUCCESS, BadFrameError, Received
 from wirechat_conformance.judge import MismatchError
 from wirechat_conformance.peer import MORE, Patience, Peer, SilenceError
 from wirechat_conformance.text import render
 from wirechat_conformance.transcript import write_step
 
-NO_NAMES = Received(frames.LISTRESPONSE, b"")
-SUCCESS = Received(frames.RESPONSE, b"")
-_IMPLIED: Mapping[int | None, str] = {
-    None: "FRM-1",
-    frames.CREATE: "ACC-1",
-    frames.LIST: "LST-1",
-    frames.SEND: "SND-2",
-    frames.DELIVER: "DLV-2",
-    frames.DELETE: "ACC-14",
-    frames.LOGIN: "ACC-8",
-    frames.RESPONSE: "FRM-5",
-    frames.LISTRESPONSE: "FRM-5",
-}
 SHOWN = 14
 """Lines of a conversation that a failure shows, the last ones."""
 WIDTH = 200
 """Characters of a step that a failure shows."""
-
-
-class Failure(AssertionError):
-    """Something expected did not come true.
-
-    Args:
-        rules: Those that it breaks.
-        expected: What should have come.
-        got: What came.
-        detail: More about the difference.
-        log: The conversation so far, a line each.
-    """
-
-    def __init__(
-        self,
-        rules: Iterable[str],
-        expected: str,
-        got: str,
-        detail: str = "",
-        log: Iterable[str] = (),
-    ) -> None:
-        super().__init__(f"expected {expected}; got {got}")
-        self.rules = tuple(dict.fromkeys(rules))
-        self.expected = expected
-        self.got = got
-        self.detail = detail
-        self.log = tuple(log)
-        self.late = False
-        """Whether what was expected came, but too late."""
-        self.ends = False
-        """Whether a session had to have ended before, with its connection."""
-        self.taken = 0
-        """How many steps of the conversation were taken."""
-
-    def joined_by(self, others: Iterable["Failure"]) -> "Failure":
-        """Return this failure with what was seen broken besides."""
-        for other in others:
-            self.rules = tuple(dict.fromkeys([*self.rules, *other.rules]))
-            self.detail = f"{self.detail}; besides, {other}".removeprefix("; ")
-        return self
 
 
 class EndedError(MismatchError):
@@ -246,7 +194,10 @@ class Conversation:
             rules = self._stage.broken_fence(connection.session is not None)
             rules = rules or step.rules or connection.blame
         failure = Failure(
-            (*mismatch.rules, *(rules or implied(step, connection))),
+            (
+                *mismatch.rules,
+                *(rules or implied(step, connection.request, connection.repeated)),
+            ),
             self._bound(write_step(step, self.names)),
             mismatch.got,
             mismatch.detail,
@@ -427,22 +378,3 @@ _ACTIONS: Mapping[type[steps.Step], Callable[[Conversation, Connection, Any], No
     steps.Reset: Conversation._reset,
     steps.Send: Conversation._send,
 }
-
-
-def implied(step: steps.Step, connection: Connection) -> tuple[str, ...]:
-    """Return the rules that are broken where a step that names none does not come true.
-
-    Such a step only sets the scene: it is the plain success of the last request, or
-    sees that nothing follows.
-    """
-    if isinstance(step, steps.Receive) and step.command == frames.SEND:
-        by_request: Mapping[int | None, str] = {
-            frames.DELIVER: "DLV-1",
-            frames.SEND: "SND-2",
-        }
-        return (by_request.get(connection.request, "SND-1"),)
-    if isinstance(step, steps.End):
-        return ("FRM-9",)
-    # Where a LOGIN never succeeds it may be that the session before has not ended.
-    behind = ("ACC-12",) if connection.repeated else ()
-    return (_IMPLIED[connection.request], *behind)

@@ -12,7 +12,7 @@ from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
 from wirechat_conformance import transcript
-from wirechat_conformance.conversation import Failure
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.replay import replay
 from wirechat_conformance.run import Run
 from wirechat_conformance.steps import Step

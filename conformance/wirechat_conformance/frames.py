@@ -55,6 +55,11 @@ class Received(NamedTuple):
         return self.data.split(SEPARATOR) if self.data else []
 
 
+NO_NAMES = Received(LISTRESPONSE, b"")
+"""The reply to a fence."""
+SUCCESS = Received(RESPONSE, b"")
+
+
 class BadFrameError(Exception):
     """What a server sent is no frame: ``rule`` says why, ``octets`` what it was."""
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from wirechat_conformance import frames
-from wirechat_conformance.frames import Received
+from wirechat_conformance.frames import SUCCESS
 from wirechat_conformance.peer import Patience, Peer
 
 LEAST = 0.002
@@ -15,7 +15,6 @@ LONG = 0.25
 """Seconds that are given where a session seems not to have ended: a machine that is
 busy may stop a server just between the two."""
 ROUNDS = 4
-SUCCESS = Received(frames.RESPONSE, b"")
 
 
 def learned(

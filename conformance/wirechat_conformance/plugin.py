@@ -17,7 +17,7 @@ import pytest
 
 from wirechat_conformance import replay, transcript
 from wirechat_conformance.console import Console
-from wirechat_conformance.conversation import Failure
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.names import NoNameError
 from wirechat_conformance.report import Report, Result
 from wirechat_conformance.rules import RULES, SECTIONS

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from wirechat_conformance import steps
-from wirechat_conformance.conversation import Conversation, Failure
+from wirechat_conformance.conversation import Conversation
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.run import Run
 from wirechat_conformance.transcript import Transcript
 

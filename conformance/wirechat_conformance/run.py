@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from wirechat_conformance import frames, grace
-from wirechat_conformance.conversation import NO_NAMES, SUCCESS, Failure
-from wirechat_conformance.frames import BadFrameError, Received
+from wirechat_conformance.failure import Failure
+from wirechat_conformance.frames import NO_NAMES, SUCCESS, BadFrameError, Received
 from wirechat_conformance.names import Names
 from wirechat_conformance.peer import Patience, Peer, SilenceError
 from wirechat_conformance.rules import RULES

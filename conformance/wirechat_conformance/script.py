@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from wirechat_conformance import frames, steps
-from wirechat_conformance.conversation import Connection, Conversation, Failure
+from wirechat_conformance.conversation import Connection, Conversation
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import Received
 from wirechat_conformance.judge import MismatchError, describe
 from wirechat_conformance.run import Run

@@ -6,7 +6,7 @@ import string
 import pytest
 
 from wirechat_conformance import frames
-from wirechat_conformance.conversation import NO_NAMES, SUCCESS
+from wirechat_conformance.frames import NO_NAMES, SUCCESS
 from wirechat_conformance.judge import is_error
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from wirechat_conformance import frames, steps
-from wirechat_conformance.conversation import NO_NAMES, SUCCESS, Failure
-from wirechat_conformance.frames import Received
+from wirechat_conformance.failure import Failure
+from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
 from wirechat_conformance.judge import is_error
 from wirechat_conformance.run import GoneError, Run, asked
 from wirechat_conformance.script import Script

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from wirechat_conformance import frames
-from wirechat_conformance.conversation import Failure
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import BadFrameError
 from wirechat_conformance.peer import SilenceError
 from wirechat_conformance.run import Run

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from wirechat_conformance import frames, steps
-from wirechat_conformance.conversation import NO_NAMES
+from wirechat_conformance.frames import NO_NAMES
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 

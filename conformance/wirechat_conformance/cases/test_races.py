@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from wirechat_conformance import frames, steps
-from wirechat_conformance.conversation import SUCCESS
-from wirechat_conformance.frames import Received
+from wirechat_conformance.frames import SUCCESS, Received
 from wirechat_conformance.judge import is_error
 from wirechat_conformance.races import Request, Seen, State, explained, in_order
 from wirechat_conformance.run import Run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wirechat_conformance.conversation import Failure
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.replay import replay
 from wirechat_conformance.rules import RULES
 from wirechat_conformance.run import Run

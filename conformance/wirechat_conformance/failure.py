@@ -1,0 +1,81 @@
+"""What did not come true, and which rules that breaks."""
+
+from collections.abc import Iterable, Mapping
+
+from wirechat_conformance import frames, steps
+
+_IMPLIED: Mapping[int | None, str] = {
+    None: "FRM-1",
+    frames.CREATE: "ACC-1",
+    frames.LIST: "LST-1",
+    frames.SEND: "SND-2",
+    frames.DELIVER: "DLV-2",
+    frames.DELETE: "ACC-14",
+    frames.LOGIN: "ACC-8",
+    frames.RESPONSE: "FRM-5",
+    frames.LISTRESPONSE: "FRM-5",
+}
+
+
+class Failure(AssertionError):
+    """Something expected did not come true.
+
+    Args:
+        rules: Those that it breaks.
+        expected: What should have come.
+        got: What came.
+        detail: More about the difference.
+        log: The conversation so far, a line each.
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[str],
+        expected: str,
+        got: str,
+        detail: str = "",
+        log: Iterable[str] = (),
+    ) -> None:
+        super().__init__(f"expected {expected}; got {got}")
+        self.rules = tuple(dict.fromkeys(rules))
+        self.expected = expected
+        self.got = got
+        self.detail = detail
+        self.log = tuple(log)
+        self.late = False
+        """Whether what was expected came, but too late."""
+        self.ends = False
+        """Whether a session had to have ended before, with its connection."""
+        self.taken = 0
+        """How many steps of the conversation were taken."""
+
+    def joined_by(self, others: Iterable["Failure"]) -> "Failure":
+        """Return this failure with what was seen broken besides."""
+        for other in others:
+            self.rules = tuple(dict.fromkeys([*self.rules, *other.rules]))
+            self.detail = f"{self.detail}; besides, {other}".removeprefix("; ")
+        return self
+
+
+def implied(step: steps.Step, request: int | None, repeated: bool) -> tuple[str, ...]:
+    """Return the rules that are broken where a step that names none does not come true.
+
+    Such a step only sets the scene: it is the plain success of the last request, or
+    sees that nothing follows.
+
+    Args:
+        step: The step.
+        request: The command of the last request on its connection.
+        repeated: Whether that was asked again and again.
+    """
+    if isinstance(step, steps.Receive) and step.command == frames.SEND:
+        by_request: Mapping[int | None, str] = {
+            frames.DELIVER: "DLV-1",
+            frames.SEND: "SND-2",
+        }
+        return (by_request.get(request, "SND-1"),)
+    if isinstance(step, steps.End):
+        return ("FRM-9",)
+    # Where a LOGIN never succeeds it may be that the session before has not ended.
+    behind = ("ACC-12",) if repeated else ()
+    return (_IMPLIED[request], *behind)
