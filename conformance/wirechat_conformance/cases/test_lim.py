@@ -87,7 +87,7 @@ def test_a_thousand_accounts(run: Run) -> None:
         reply = script.any("A")
         there = len(reply.fields) if reply else 0
         length = long_name(script)
-        names = [run.names.fresh(length) for _ in range(999 - there)]
+        names = [run.names.fresh(length) for _ in range(1000 - there)]
         more = [run.names.fresh(length) for _ in range(1000)]
         try:
             if make(script, names) < len(names):

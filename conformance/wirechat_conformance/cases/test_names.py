@@ -86,7 +86,8 @@ def test_login_again_and_again_to_nobody(run: Run) -> None:
     with Script(run, "ACC-9") as script:
         script.open("A")
         script.errors("A", frames.LOGIN, [(run.unused,)] * REFUSALS)
-        script.create("A", run.names.fresh())
+        script.send("A", frames.CREATE, run.names.fresh())
+        script.receive("A", frames.RESPONSE)
 
 
 @pytest.mark.rules("LST-2", "LST-3")
