@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from argparse import SUPPRESS
 from collections.abc import Sequence
 from dataclasses import fields
@@ -46,7 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What users have set up for tests of their own has no say here.
     environ = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    with subprocess.Popen(command, env=environ) as process:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        # What Hypothesis keeps would be left in the folder we are in.
+        subprocess.Popen(
+            command, env=environ | {"HYPOTHESIS_STORAGE_DIRECTORY": scratch}
+        ) as process,
+    ):
         # Told to end, it ends what it has launched: so we never go before it.
         before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         try:

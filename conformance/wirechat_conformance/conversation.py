@@ -205,7 +205,8 @@ class Conversation:
         )
         failure.taken = len(self.steps)
         failure.late = mismatch.late
-        failure.ends = self._ends
+        # No session that ends late makes a request succeed that is to be refused.
+        failure.ends = self._ends and not isinstance(step, steps.Refusal)
         return failure
 
     def _bound(self, line: str) -> str:
