@@ -45,6 +45,8 @@ def test_quoting_is_safe_and_can_be_undone(text: str) -> None:
 
 def test_time_keeps_its_nanoseconds() -> None:
     assert timestamp(TIME) == "2026-11-24T03:35:00.123456789Z"
+    assert timestamp(TIME + 119 * 10**9) == "2026-11-24T03:36:59.123456789Z"
+    assert timestamp(-1) == "1969-12-31T23:59:59.999999999Z"
     assert timestamp(None) == ""
 
 
@@ -114,6 +116,14 @@ def test_long_fields_are_shortened() -> None:
     assert shown(Lines(full=True), encode_data(6, b"x" * PIECE + b"y")).endswith(
         'x"...\n'
     )
+
+
+@pytest.mark.parametrize("begin", ["", "|", "||", "x|x||x"])
+@pytest.mark.parametrize("length", [60, 61, 62])
+def test_a_message_is_shown_up_to_its_limit(begin: str, length: int) -> None:
+    message = begin + "x" * (length - len(begin))
+    end = f'"{message[:60]}"' + "..." * (length > 60)
+    assert shown(Lines(), encode(2, "a", "b", message)).endswith(f'"b" {end}\n')
 
 
 def test_what_is_wrong_stands_where_it_is() -> None:

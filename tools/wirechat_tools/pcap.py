@@ -59,7 +59,7 @@ class _Pcap:
 
     def __init__(self, order: str, fractions: int, link: int) -> None:
         self._record = struct.Struct(f"{order}IIII")
-        self._hour = slice(2, 4) if order == "<" else slice(0, 2)  # or nearly: 2^16 s
+        self._hour = 2 if order == "<" else 0  # where it is told, or nearly: 2^16 s
         self._fractions = fractions
         self._nanoseconds = 10**9 // fractions
         self._link = link
@@ -73,7 +73,7 @@ class _Pcap:
 
     def packet(self, octets: bytes, at: int, size: int) -> Packet:
         seconds, fraction, _, length = self._record.unpack_from(octets, at)
-        self.marker = (octets[at : at + 4][self._hour], self._hour.start)
+        self.marker = (octets[at + self._hour : at + self._hour + 2], self._hour)
         time = seconds * 10**9 + fraction * self._nanoseconds
         return Packet(time, self._link, octets[at + 16 : at + size], length)
 

@@ -47,8 +47,8 @@ def quote(text: str) -> str:
 
 
 @lru_cache(16)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def _minute(minutes: int) -> str:
+    return datetime.fromtimestamp(60 * minutes, UTC).strftime("%Y-%m-%dT%H:%M")
 
 
 def timestamp(time: int | None) -> str:
@@ -56,7 +56,8 @@ def timestamp(time: int | None) -> str:
     if time is None:
         return ""
     seconds, nanoseconds = divmod(time, 10**9)
-    return f"{_second(seconds)}.{nanoseconds:09d}Z"
+    minutes, seconds = divmod(seconds, 60)
+    return f"{_minute(minutes)}:{seconds:02d}.{nanoseconds:09d}Z"
 
 
 def name(command: int | None) -> str:
@@ -122,15 +123,21 @@ class _Text:
         return f"{before}{text}{after}\n"
 
     def _faults(self, piece: Piece) -> str:
+        if not piece.faults:
+            return ""
         lines = [self._line("fault", f"# ! {told(fault)}") for fault in piece.faults]
         return "".join(lines)
 
     def _fields(self, piece: Piece) -> str:
         if not piece.data or piece.command is None:
             return ""
-        fields = piece.data.decode("latin-1").split(SEPARATOR)
         if self._full:
-            return " ".join(map(quote, fields)) + "..." * (not piece.last)
+            # No escape makes or breaks a separator.
+            text = quote(piece.data.decode("latin-1")).replace(SEPARATOR, '" "')
+            return text + "..." * (not piece.last)
+        # Nothing is taken apart behind the last bar, and little of it is shown.
+        end = piece.data.rfind(b"|") + 2 + SHOWN_FIELD
+        fields = piece.data[:end].decode("latin-1").split(SEPARATOR)
         shown = [
             quote(field)
             if len(field) <= SHOWN_FIELD
@@ -149,10 +156,9 @@ class Lines(_Text):
             return self._faults(piece)
         when = f"{timestamp(time)}  " if time is not None else ""
         who = f"{stream.connection} {stream.name}  " if stream.name else ""
-        number = piece.number or "-"
-        line = f"{number:>6}  {when}{who}{name(piece.command):<12}  {size(piece):>5}"
-        line = f"{line}  {self._fields(piece)}".rstrip()
-        return self._line("data", line) + self._faults(piece)
+        what = f"{name(piece.command):<12}  {size(piece):>5}  {self._fields(piece)}"
+        line = f"{piece.number or '-':>6}  {when}{who}{what}"
+        return self._line("data", line.rstrip()) + self._faults(piece)
 
 
 class Hex(_Text):
