@@ -391,21 +391,6 @@ class LogoutLosesMessages(LateDelivery):
 
 
 @breaks("SND-12")
-class DeliverLosesMessages(Unlocked):
-    """Reads what is kept, and forgets it 3 ms later with what has come since."""
-
-    def deliver(self, session: Session, frame: Frame) -> Outbox:
-        account = session.account
-        if not account:
-            return super().deliver(session, frame)
-        replies = super().deliver(session, frame)
-        with self.unlocked(0.003):
-            pass
-        self.release(account)
-        return replies
-
-
-@breaks("SND-12")
 class LastKeptAtTheEnd(Server):
     """Keeps at a connection's end the live message that it was sent last."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from tests.parts import Connection, Items, Loop, Server, Session, Steps
 from tests.variants.registry import permitted
 from wirechat.client import Client, ConnectionLost, Refused
+from wirechat.exchange import LINGER
 
 
 @permitted()
@@ -52,6 +53,7 @@ class ClosesFirst(Server):
     """Closes a connection, and ends its session 10 ms later (ACC-12)."""
 
     def end(self, connection: Connection) -> None:
+        self.drain(connection, 0, LINGER)
         connection.hang_up(socket.SHUT_WR)
         time.sleep(0.01)
         super().end(connection)
