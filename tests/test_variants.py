@@ -21,7 +21,7 @@ def test_no_variant_does_without_a_must() -> None:
 @pytest.mark.matrix
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=list(VARIANTS))
 def test_a_variant_passes(variant: Variant, tmp_path: Path) -> None:
-    few = [] if WHOLE else ["--examples", "3"]
+    few = [] if WHOLE else ["--examples", "0"]
     judged = judge(variant.part, tmp_path, *few)
     assert judged.status == 0, judged.output
     assert judged.broken <= variant.without, judged.output
