@@ -6,7 +6,7 @@ import subprocess
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wirechat.codec import encode, encode_data
@@ -35,6 +35,7 @@ def shown(renderer: Renderer, octets: bytes, stream: Stream = STREAM) -> str:
 
 @settings(deadline=None)
 @given(st.text(st.characters(max_codepoint=255)))
+@example('printable: \\ and "')
 def test_quoting_is_safe_and_can_be_undone(text: str) -> None:
     quoted = quote(text)
     assert quoted.isascii()

@@ -41,7 +41,8 @@ _ESCAPES |= {ord('"'): '\\"', ord("\\"): "\\\\"}
 
 def quote(text: str) -> str:
     """Return characters in quotes, with those escaped that a terminal might obey."""
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+    if text.isascii() and text.isprintable():  # in a tenth of the time of translate
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{text}"'
     return f'"{text.translate(_ESCAPES)}"'
 
