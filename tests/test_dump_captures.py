@@ -95,10 +95,12 @@ def test_pcapng_of_either_byte_order(order: str, size: int) -> None:
         (struct.pack("<HHB3x", 9, 1, 0x80 | 1), 5, 25 * 10**8),
         (struct.pack("<HHB3x", 9, 1, 0x80 | 30), 2**60 + 1, 2**30 * 10**9),
         (struct.pack("<HHq", 14, 8, 100), 5, 100 * 10**9 + 5000),
+        (b"", 2**64 - 1, None),
+        (struct.pack("<HHq", 14, 8, -(2**63)), 5, None),
     ],
 )
 def test_pcapng_times_are_whole_nanoseconds(
-    options: bytes, units: int, time: int
+    options: bytes, units: int, time: int | None
 ) -> None:
     file = section() + interface(101, options) + enhanced(b"x", units)
     assert list(packets([file])) == [Packet(time, 101, b"x", 1)]

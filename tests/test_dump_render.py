@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from wirechat.codec import encode, encode_data
 from wirechat_tools.frames import PIECE, Scanner
+from wirechat_tools.pcap import FAR
 from wirechat_tools.render import (
     COLOURED,
     Hex,
@@ -47,6 +48,8 @@ def test_quoting_is_safe_and_can_be_undone(text: str) -> None:
 def test_time_keeps_its_nanoseconds() -> None:
     assert timestamp(TIME) == "2026-11-24T03:35:00.123456789Z"
     assert timestamp(TIME + 119 * 10**9) == "2026-11-24T03:36:59.123456789Z"
+    assert timestamp(FAR)[:4] == "2262"
+    assert timestamp(-FAR)[:4] == "1677"
     assert timestamp(-1) == "1969-12-31T23:59:59.999999999Z"
     assert timestamp(None) == ""
 

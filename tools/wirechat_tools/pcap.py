@@ -12,6 +12,8 @@ from wirechat_tools.traffic import Fault
 MAX_RECORD = 1024 * 1024
 """Octets of one record: four times the longest packet that tcpdump and Wireshark take,
 as a length above it is a damaged one."""
+FAR = 2**63
+"""Nanoseconds from the epoch that are damage, not a time: nearly 300 years."""
 PCAP_MAGICS = {
     b"\xd4\xc3\xb2\xa1": ("<", 10**6),
     b"\xa1\xb2\xc3\xd4": (">", 10**6),
@@ -85,10 +87,11 @@ class _Interface(NamedTuple):
     fractions: int = 10**6
     seconds: int = 0
 
-    def time(self, high: int, low: int) -> int:
-        """Return nanoseconds since the epoch."""
+    def time(self, high: int, low: int) -> int | None:
+        """Return nanoseconds since the epoch, or None where that can be no time."""
         units = high << 32 | low
-        return units * 10**9 // self.fractions + self.seconds * 10**9
+        time = units * 10**9 // self.fractions + self.seconds * 10**9
+        return time if abs(time) < FAR else None
 
 
 class _Pcapng:
