@@ -246,6 +246,7 @@ def test_end_is_allowed_only_behind_a_rejection() -> None:
         ("A > LIST 0", "LISTRESPONSE 0", "LST-1"),
         ("A > DELIVER 0", "LISTRESPONSE 0", "DLV-2"),
         ("A > DELIVER 0", 'SEND 7 "a|||a||"', "DLV-1"),
+        ("A > DELIVER 0\nA > LIST 0", 'SEND 7 "a|||a||"', "DLV-1"),
         (SAY, 'SEND 7 "a|||a||"', "SND-2"),
         (SAY, "LISTRESPONSE 0", "SND-2"),
         ("A > LIST 0", 'SEND 7 "a|||a||"', "SND-1"),

@@ -54,7 +54,7 @@ class Connection:
     held: bytes = b""
     """What is still to be sent, together with what follows."""
     request: int | None = None
-    """The command of the last request."""
+    """The command of the last request; DELIVER until a LIST behind it is answered."""
     repeated: bool = False
     """Whether that was repeated until it succeeded, or for too long."""
     asked: list[bytes] = field(default_factory=list)
@@ -243,6 +243,9 @@ class Conversation:
             raise MismatchError("no frame", str(bad), bad.rule) from None
         self._note(connection, connection.peer.closed if frame is None else frame)
         connection.ended = frame is None
+        listed = frame is not None and frame.command == frames.LISTRESPONSE
+        if listed and connection.request == frames.DELIVER:
+            connection.request = frames.LIST
         return frame
 
     def _frame(self, connection: Connection) -> Received:
@@ -278,7 +281,9 @@ class Conversation:
         self._ask(connection, step.command, step.octets(self.names))
 
     def _ask(self, connection: Connection, command: int | None, octets: bytes) -> None:
-        connection.request, connection.repeated = command, False
+        connection.repeated = False
+        if (connection.request, command) != (frames.DELIVER, frames.LIST):
+            connection.request = command
         if command in (frames.CREATE, frames.LOGIN):
             connection.asked.append(octets[frames.HEADER_SIZE :])
         if command == frames.DELETE:
