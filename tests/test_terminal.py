@@ -312,6 +312,8 @@ def test_a_server_that_goes_away_is_told_in_one_line() -> None:
     with ExitStack() as stack:
         with Server() as server:
             seat = stack.enter_context(Seat(address(server)))
+            seat.type("create_account carol\n")
+            seat.see("carol> ")  # what was not accepted yet would be reset
             seat.type("half a line")
             seat.see("half a line")
         seat.see("half a line\r\nwirechat: the server closed the connection\r\n")
