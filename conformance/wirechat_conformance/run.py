@@ -17,14 +17,14 @@ from wirechat_conformance.target import Target
 
 AT_ONCE = 250
 """Accounts that are deleted with one send: 500 requests, half of what FRM-4 grants."""
-
-
 QUICK = 1e-6
+"""Seconds for a reply where none was measured: no run takes less because of it."""
 SLOW = 0.01
 """Seconds for a reply from which on a run takes less of what takes many replies."""
 FEW = 6
 """Examples of each property that are tried at least."""
 SAMPLES = 5
+"""Replies of which the quickest tells a server's pace."""
 SWEEPERS = 8
 """Connections on which accounts are deleted at the same time where that takes long."""
 DOUBTS = 3
@@ -233,7 +233,7 @@ class Run:
                         listed(sweeper, self.unused)
                 before, left = left, listed(peer, self.names.prefix + b"*")
                 if len(left) == len(before):  # online, some of them not for long
-                    time.sleep(pause)
+                    time.sleep(pause)  # the pace at which it asks again
                     pause = min(2 * pause, 0.05)
             for peer in peers:
                 peer.close()
