@@ -1,7 +1,19 @@
-"""What holds for all tests."""
+"""What holds for all tests, and what several of them need."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from wirechat.server import Server
 
 # How long an example takes is a matter of the machine: it may be busy with others.
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Serve on a port of its own."""
+    with Server() as server:
+        yield server

@@ -26,12 +26,6 @@ SUCCESS = encode(Command.RESPONSE)
 NOTHING = encode(Command.LISTRESPONSE)
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
-
-
 def at(server: Server) -> str:
     return "{}:{}".format(*server.address)
 

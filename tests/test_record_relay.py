@@ -1,0 +1,138 @@
+"""What passes the recorder is unaltered."""
+
+import errno
+import select
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.relayed import BOUND, relaying, reset
+from wirechat_tools.relay import Relay
+from wirechat_tools.scribe import Scribe
+
+
+class Peers:
+    """Both ends of a connection through a relay."""
+
+    def __init__(self, relay: Relay, listener: socket.socket) -> None:
+        self.client = socket.create_connection(relay.address, BOUND)
+        self.server, _ = listener.accept()
+        self.server.settimeout(BOUND)
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(BOUND)
+        yield listener
+
+
+def test_cuts_and_half_closes_are_passed_on(listener: socket.socket) -> None:
+    with relaying(listener.getsockname()) as relay:
+        peers = Peers(relay, listener)
+        with peers.client as client, peers.server as server:
+            for sender, receiver in ((client, server), (server, client)):
+                for octets in (b"a", b"bc", b"d" * 1000):
+                    sender.sendall(octets)
+                    assert receiver.recv(5000) == octets
+            client.shutdown(socket.SHUT_WR)
+            assert server.recv(1) == b""
+            server.sendall(b"behind it")
+            assert client.recv(100) == b"behind it"
+            server.shutdown(socket.SHUT_WR)
+            assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("by_client", [False, True])
+def test_resets_are_passed_on(
+    by_client: bool, half: bool, listener: socket.socket
+) -> None:
+    with relaying(listener.getsockname()) as relay:
+        peers = Peers(relay, listener)
+        one, other = peers.client, peers.server
+        if not by_client:
+            one, other = other, one
+        with other:
+            if half:
+                one.shutdown(socket.SHUT_WR)
+                assert other.recv(1) == b""
+            reset(one)
+            if half:  # which is no end to those who send
+                wait_for_reset(other)
+            else:
+                with pytest.raises(ConnectionResetError):
+                    other.recv(1)
+
+
+def wait_for_reset(sock: socket.socket) -> None:
+    poll = select.poll()
+    poll.register(sock, 0)
+    assert poll.poll(BOUND * 1000)[0][1] & select.POLLERR
+
+
+def fill(sock: socket.socket) -> int:
+    """Send until nothing more is taken, and return how much was."""
+    sent = 0
+    sock.setblocking(False)
+    while select.select([], [sock], [], 0.2)[1]:
+        sent += sock.send(bytes(100_000))
+        assert sent < 100_000_000
+    return sent
+
+
+def test_who_does_not_read_holds_up_the_other_side(listener: socket.socket) -> None:
+    with relaying(listener.getsockname()) as relay:
+        peers = Peers(relay, listener)
+        with peers.client as client, peers.server as server:
+            sent = fill(client)
+            client.setblocking(True)
+            client.shutdown(socket.SHUT_WR)
+            got = 0
+            while octets := server.recv(1 << 20):
+                got += len(octets)
+            assert got == sent
+            # The other direction was open all the time.
+            server.sendall(b"x")
+            assert client.recv(1) == b"x"
+
+
+def test_reset_of_who_does_not_read(listener: socket.socket) -> None:
+    with relaying(listener.getsockname()) as relay:
+        peers = Peers(relay, listener)
+        with peers.client as client:
+            fill(client)
+            reset(peers.server)
+            wait_for_reset(client)
+
+
+def see_a_reset(address: tuple[str, int]) -> None:
+    with socket.socket() as client:
+        client.settimeout(BOUND)
+        status = client.connect_ex(address)  # it may be seen here already
+        if status == 0:
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+        assert status in (0, errno.ECONNRESET)
+
+
+def test_server_that_is_not_there(listener: socket.socket) -> None:
+    address = listener.getsockname()
+    listener.close()
+    scribe, told = Scribe(), list[str]()
+    with Relay(("127.0.0.1", 0), address, told.append) as relay:
+        relay.watchers.append(scribe)
+        thread = threading.Thread(target=relay.run)
+        thread.start()
+        see_a_reset(relay.address)
+        relay.stop()
+        thread.join(BOUND)
+    assert told == [f"127.0.0.1:{address[1]}: Connection refused"]
+    assert scribe.text().endswith("\nA open\nA eof\n")
+
+
+def test_server_that_can_not_be_there() -> None:
+    with relaying(("127.0.0.1", 0)) as relay:
+        see_a_reset(relay.address)
