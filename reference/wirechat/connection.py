@@ -67,26 +67,37 @@ class Connection:
         return bool(poll.poll(None if seconds is None else seconds * 1000))
 
     def put(self, frames: list[bytes], live: int = 0) -> None:
-        """Let frames wait behind those that do, until :meth:`flush` sends them.
+        """Send frames; what the socket doesn't take now waits, behind what does.
 
         ``live`` says that these are messages which the client did not ask for: it is
         the number of the last one.
         """
-        octets = memoryview(b"".join(frames))
-        self._batches.append(Batch(frames, octets, live, self.session.account))
-        self.queued += len(octets)
+        if self._batches:
+            self.flush()
+        octets = b"".join(frames)
+        sent = 0 if self._batches else self._send(octets)
+        if sent == len(octets):
+            return
+        self._sent += sent  # of the first batch, which is this one if any was sent
+        batch = Batch(frames, memoryview(octets), live, self.session.account)
+        self._batches.append(batch)
+        self.queued += len(octets) - sent
         if live:
-            self.live += len(octets)
+            self.live += len(octets) - sent
 
     def flush(self) -> None:
         """Send what the socket takes now of what waits."""
-        try:
-            while self._batches:
-                self._send(self._batches[0])
-        except BlockingIOError:
-            pass
-        except OSError:
-            self.broken = True
+        while self._batches:
+            batch = self._batches[0]
+            sent = self._send(batch.octets[self._sent :])
+            self.queued -= sent
+            if batch.live:
+                self.live -= sent
+            self._sent += sent
+            if self._sent < len(batch.octets):
+                return
+            self._sent = 0
+            self._batches.popleft()
 
     def take_unsent(self) -> list[Message]:
         """Empty the queue and return its messages of which no octet was sent."""
@@ -126,12 +137,11 @@ class Connection:
         """Close the socket, when no thread waits on it any more."""
         self._socket.close()
 
-    def _send(self, batch: Batch) -> None:
-        sent = self._socket.send(batch.octets[self._sent :], socket.MSG_DONTWAIT)
-        self.queued -= sent
-        if batch.live:
-            self.live -= sent
-        self._sent += sent
-        if self._sent == len(batch.octets):
-            self._sent = 0
-            self._batches.popleft()
+    def _send(self, octets: bytes | memoryview) -> int:
+        try:
+            return self._socket.send(octets, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self.broken = True
+            return 0

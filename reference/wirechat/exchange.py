@@ -140,8 +140,9 @@ class Exchange:
         connection = self.connections[session]
         behind = connection.live >= self.max_queue
         connection.put(frames, self.chat.accepted if live else 0)
-        self.flush(connection)
-        if live and behind:
+        if connection.broken:
+            self.chat.keep(connection.take_unsent())
+        elif live and behind:
             self.cut_off(connection)
         elif connection.queued and not connection.writer:
             connection.writer = start(self.write, connection)

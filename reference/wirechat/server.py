@@ -137,7 +137,6 @@ class Server(Exchange):
         with self.lock:
             self.connections.pop(connection.session, None)
         connection.put([TOO_MANY])
-        connection.flush()
         connection.hang_up(socket.SHUT_WR)
         connection.discard(len(TOO_MANY), 0)
         connection.close()

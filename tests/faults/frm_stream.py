@@ -248,8 +248,8 @@ class ResetIsFatal(Connection):
 class BrokenPipeIsFatal(Connection):
     """Ends the server when it sends to a client that has gone (SIGPIPE)."""
 
-    def flush(self) -> None:
-        super().flush()
+    def put(self, frames: list[bytes], live: int = 0) -> None:
+        super().put(frames, live)
         if self.broken and not self.cut_off:
             os._exit(1)
 

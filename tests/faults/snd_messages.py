@@ -484,8 +484,8 @@ class SmallBuffer(Connection):
 class CutsOffAtOnce(SmallBuffer):
     """Cuts a recipient off as soon as its socket takes no more."""
 
-    def flush(self) -> None:
-        super().flush()
+    def put(self, frames: list[bytes], live: int = 0) -> None:
+        super().put(frames, live)
         if self.live:
             self.hang_up(socket.SHUT_RDWR)
 
