@@ -33,6 +33,12 @@ def relay(connection: socket.socket, online: dict[bytes, socket.socket]) -> None
         held = octets[at:]
 
 
+def serve(connection: socket.socket, online: dict[bytes, socket.socket]) -> None:
+    """Relay for one connection from its beginning to its end."""
+    with connection:
+        relay(connection, online)
+
+
 def main() -> None:
     """Serve until the process is ended."""
     online: dict[bytes, socket.socket] = {}
@@ -41,7 +47,7 @@ def main() -> None:
         while True:
             connection, _ = listener.accept()
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            thread = threading.Thread(target=relay, args=(connection, online))
+            thread = threading.Thread(target=serve, args=(connection, online))
             thread.start()
 
 
