@@ -209,17 +209,10 @@ class Model:
 
 def matches(pattern: str, name: str) -> bool:
     """Whether a filter matches a name as a whole (LST-2)."""
-    reached = {0}  # how much of the pattern may have been used up so far
-    for character in [*name, ""]:
-        for at in sorted(reached):
-            while pattern[at : at + 1] == "*":
-                at += 1
-                reached.add(at)
-        if not character:
-            break
-        reached = {
-            at + (pattern[at] != "*")
-            for at in reached
-            if at < len(pattern) and pattern[at] in ("*", character)
-        }
-    return len(pattern) in reached
+    ends = {0}  # where in the name what was read of the filter so far may end
+    for character in pattern:
+        if character == "*":
+            ends = set(range(min(ends, default=len(name) + 1), len(name) + 1))
+        else:
+            ends = {at + 1 for at in ends if name[at : at + 1] == character}
+    return len(name) in ends
