@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from wirechat.codec import REPLIES, Command, Decoder, encode
 from wirechat_tools.relay import Relay
+from wirechat_tools.traffic import Stream
 
 BOUND = 10.0
 
@@ -84,3 +85,26 @@ def chat(address: tuple[str, int]) -> None:
     again.say(Command.LIST, "bobert")
     again.leave()
     alicia.leave()
+
+
+class Seen:
+    """Notes the octets of each stream, with their times."""
+
+    def __init__(self) -> None:
+        self.passed_on: list[tuple[int, str, int, bytes]] = []
+        self.names: set[str] = set()
+
+    def opened(self, *_: object) -> None:
+        pass
+
+    def passed(self, stream: Stream, time: int, octets: bytes) -> None:
+        self.passed_on.append((stream.connection, stream.side, time, octets))
+        self.names.add(stream.name)
+
+    def ended(self, *_: object) -> None:
+        pass
+
+    reset = ended
+
+    def octets(self, side: str) -> list[tuple[int, str, int, bytes]]:
+        return [one for one in self.passed_on if one[1] == side]

@@ -1,5 +1,6 @@
 """The recorder as a command: what it shows and writes, its ends, its usage."""
 
+import resource
 import signal
 import socket
 import subprocess
@@ -119,3 +120,24 @@ def test_port_in_use(
     expected = f'wirechat-record: "{where}": Address already in use\n'
     assert capsys.readouterr().err == expected
     assert kept.read_text() == "kept"
+
+
+def test_out_of_descriptors_it_serves_on(process: subprocess.Popen[str]) -> None:
+    address = address_of(process)
+    first = Client(address)
+    first.say(Command.LIST)
+    kind = resource.RLIMIT_NOFILE
+    resource.prlimit(process.pid, kind, (20, resource.getrlimit(kind)[1]))
+    waiting = [Client(address) for _ in range(10)]
+    assert process.stderr
+    expected = "wirechat-record: connections wait: Too many open files\n"
+    assert process.stderr.readline() == expected
+    first.say(Command.LIST)
+    for client in waiting:  # from the first one that came to the last
+        client.say(Command.LIST)
+        client.leave()
+    first.leave()
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=BOUND)[1]
+    assert process.returncode == 0
+    assert set(told.splitlines(keepends=True)) <= {expected}

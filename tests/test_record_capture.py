@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.relayed import chat, relaying
+from tests.relayed import Seen, chat, relaying
 from wirechat.codec import encode
 from wirechat.server import Server
 from wirechat_tools.pcapng import Capture
@@ -28,29 +28,6 @@ def test_capture(server: Server, tmp_path: Path) -> None:
                 got.passed(event.stream, event.time, event.octets)
         assert got.octets(side) == expected
     assert {e.stream.name for e in traffic if e.stream} == seen.names
-
-
-class Seen:
-    """Notes the octets of each stream, with their times."""
-
-    def __init__(self) -> None:
-        self.passed_on: list[tuple[int, str, int, bytes]] = []
-        self.names: set[str] = set()
-
-    def opened(self, *_: object) -> None:
-        pass
-
-    def passed(self, stream: Stream, time: int, octets: bytes) -> None:
-        self.passed_on.append((stream.connection, stream.side, time, octets))
-        self.names.add(stream.name)
-
-    def ended(self, *_: object) -> None:
-        pass
-
-    reset = ended
-
-    def octets(self, side: str) -> list[tuple[int, str, int, bytes]]:
-        return [one for one in self.passed_on if one[1] == side]
 
 
 @pytest.mark.parametrize(

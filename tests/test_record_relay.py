@@ -1,15 +1,20 @@
 """What passes the recorder is unaltered."""
 
 import errno
+import os
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 
-from tests.relayed import BOUND, relaying, reset
-from wirechat_tools.relay import Relay
+from tests.relayed import BOUND, Client, Seen, relaying, reset
+from wirechat.codec import Command, encode
+from wirechat.server import Server
+from wirechat_tools.relay import PAUSE, Relay
 from wirechat_tools.scribe import Scribe
 
 
@@ -136,3 +141,62 @@ def test_server_that_is_not_there(listener: socket.socket) -> None:
 def test_server_that_can_not_be_there() -> None:
     with relaying(("127.0.0.1", 0)) as relay:
         see_a_reset(relay.address)
+
+
+class FullSystem(socket.socket):
+    """A socket of a system that has no room for connections so many times."""
+
+    faults: ClassVar[list[int]] = []
+
+    def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+        if self.faults:
+            number = self.faults.pop(0)
+            raise OSError(number, os.strerror(number))
+        return super().accept()
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EMFILE, ["connections wait: Too many open files"]),
+        (errno.ENOBUFS, ["connections wait: No buffer space available"]),
+        (errno.ECONNABORTED, []),
+        (errno.EAGAIN, []),
+    ],
+)
+def test_connections_wait_for_room_and_are_served_then(
+    number: int,
+    told: list[str],
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket, "socket", FullSystem)
+    heard: list[str] = []
+    with Relay(("127.0.0.1", 0), server.address, heard.append) as relay:
+        FullSystem.faults[:] = [number] * 3
+        thread = threading.Thread(target=relay.run)
+        thread.start()
+        begin = time.monotonic()
+        client = Client(relay.address)
+        client.say(Command.LIST)
+        client.leave()
+        # It tries again after a while each time, and does nothing in between.
+        assert time.monotonic() - begin >= 2 * PAUSE or not told
+        relay.stop()
+        thread.join(BOUND)
+    assert heard == told
+
+
+def test_what_a_watcher_can_not_do_is_no_reset(server: Server) -> None:
+    class Full(Seen):
+        """Can't write what passes."""
+
+        def passed(self, *_: object) -> None:
+            raise OSError(errno.ENOSPC, "told to")
+
+    with Relay(("127.0.0.1", 0), server.address, print) as relay:
+        relay.watchers.append(Full())
+        with socket.create_connection(relay.address, BOUND) as client:
+            client.sendall(encode(Command.LIST))
+            with pytest.raises(OSError, match="told to"):
+                relay.run()

@@ -11,7 +11,7 @@ import select
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from time import time_ns
 from typing import Protocol, Self
@@ -24,6 +24,8 @@ CHUNK = 32 * 1024
 """Octets that are passed on at once: with headers they fit into one IP packet."""
 BACKLOG = 1024
 """Connections that may wait to be taken: LIM-2 asks for as many at the same time."""
+PAUSE = 0.1
+"""Seconds until the next try, where there was no room for a connection."""
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -95,6 +97,7 @@ class Relay:
         """Who is told what passes."""
         self._sides: dict[int, _Side] = {}
         self._count = 0
+        self._full = False
         self._poll = select.poll()
         family = socket.AF_INET6 if ":" in listen[0] else socket.AF_INET
         self._listener = socket.create_server(listen, family=family, backlog=BACKLOG)
@@ -125,33 +128,51 @@ class Relay:
         os.close(self._wake)
 
     def _turn(self) -> bool:
-        events = dict(self._poll.poll())
+        events = dict(self._poll.poll(PAUSE * 1000 if self._full else None))
         for number, event in events.items():
             if side := self._sides.get(number):
                 self._serve(side, event)
         # Last, as it may make use of the numbers of sockets that were closed.
-        if self._listener.fileno() in events:
+        if self._full or self._listener.fileno() in events:
             self._accept()
         return self._woken not in events
 
     def _accept(self) -> None:
+        family = socket.AF_INET6 if ":" in self._server[0] else socket.AF_INET
         try:
-            accepted, client = self._listener.accept()
-        except OSError:  # it has gone again, or there is no room
-            return
+            with ExitStack() as stack:
+                connecting = stack.enter_context(socket.socket(family))
+                accepted, client = self._listener.accept()
+                stack.pop_all()
+        except (BlockingIOError, ConnectionError):  # it has gone again
+            self._be_full(False)
+        except OSError as error:
+            self._be_full(True, error)
+        else:
+            self._be_full(False)
+            self._join(accepted, connecting, client[:2])
+
+    def _be_full(self, full: bool, why: OSError | None = None) -> None:
+        """Have who finds no room wait: to poll for them would take all the time."""
+        if why and not self._full:
+            self._tell(f"connections wait: {why.strerror}")
+        self._full = full
+        self._poll.register(self._listener, 0 if full else select.POLLIN)
+
+    def _join(
+        self, accepted: socket.socket, connecting: socket.socket, client: Address
+    ) -> None:
+        """Connect to the server for a client."""
         self._count += 1
         server = self._server
-        family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
         there = f"{shown(client)} > {shown(server)}"
         back = f"{shown(server)} > {shown(client)}"
         asking = _Side(accepted, Stream(self._count, there, ">"))
-        answering = _Side(
-            socket.socket(family), Stream(self._count, back, "<"), connected=False
-        )
+        answering = _Side(connecting, Stream(self._count, back, "<"), connected=False)
         asking.other, answering.other = answering, asking
         time = time_ns()
         for watcher in self.watchers:
-            watcher.opened(self._count, time, client[:2], server[:2])
+            watcher.opened(self._count, time, client, server[:2])
         for side in (asking, answering):
             side.sock.setblocking(False)
             side.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -192,16 +213,20 @@ class Relay:
             self._reset(side)
 
     def _receive(self, side: _Side) -> None:
+        octets = None
         with self._guard(side):
-            octets, time = side.sock.recv(CHUNK), time_ns()
-            for watcher in self.watchers:
-                if octets:
-                    watcher.passed(side.stream, time, octets)
-                else:
-                    watcher.ended(side.stream, time)
-            side.ended = not octets
-            side.other.pending = octets
-            self._send(side.other)
+            octets = side.sock.recv(CHUNK)
+        if octets is None:
+            return
+        time = time_ns()
+        for watcher in self.watchers:  # whose own troubles are no reset
+            if octets:
+                watcher.passed(side.stream, time, octets)
+            else:
+                watcher.ended(side.stream, time)
+        side.ended = not octets
+        side.other.pending = octets
+        self._send(side.other)
 
     def _send(self, side: _Side) -> None:
         with self._guard(side):
