@@ -114,6 +114,45 @@ def test_a_file_that_can_not_be_read(
     assert "\x1b" not in error
 
 
+def test_what_was_shown_before_is_not_lost(
+    chat: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--json", chat, f"{chat}.missing"]) == 2
+    output, error = capsys.readouterr()
+    assert len(commands(output)) == 4
+    assert error == f'wirechat-dump: "{chat}.missing": No such file or directory\n'
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+def test_a_stream_that_was_closed(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, name, None)
+    assert main([]) == 2
+    what = {"stdin": '"-"', "stdout": "standard output"}[name]
+    assert capsys.readouterr().err == f"wirechat-dump: {what}: Bad file descriptor\n"
+
+
+def test_without_standard_error_there_is_no_progress(
+    chat: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["--json", chat]) == 0
+    assert len(commands(capsys.readouterr().out)) == 4
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+def test_a_disk_that_is_full(chat: str) -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run([*RUN, chat], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    told = b"wirechat-dump: standard output: No space left on device\n"
+    assert done.stderr == told
+
+
 @pytest.mark.parametrize("options", [["--only", "SHOUT"], ["--connection", "x"]])
 def test_usage(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,26 @@ def test_reading_and_following(tmp_path: Path) -> None:
         assert calls == ["read", "read"]
         assert next(chunks := follow(file, wait=wait)) == b"b"
         assert next(chunks) == b"b"
+
+
+def test_following_a_pipe_ends_with_it() -> None:
+    reading, writing = os.pipe()
+    with io.FileIO(writing, "w") as end:
+        end.write(b"a")
+    with io.FileIO(reading) as file:
+        assert list(follow(file)) == [b"a"]
+
+
+def test_an_error_of_reading_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with io.FileIO(path) as file:
+        folder = os.open(tmp_path, os.O_RDONLY)
+        os.dup2(folder, file.fileno())
+        os.close(folder)
+        with pytest.raises(IsADirectoryError) as error:
+            next(read(file))
+    assert error.value.filename == path
 
 
 def cut(octets: bytes, size: int) -> Iterator[bytes]:

@@ -18,7 +18,9 @@ from wirechat_conformance.replay import replay
 from wirechat_conformance.transcript import read
 from wirechat_tools.dump import main as dump
 from wirechat_tools.record import main
+from wirechat_tools.relay import Relay
 
+FULL = Path("/dev/full")
 RUN = [sys.executable, "-c", "from wirechat_tools.record import main; exit(main())"]
 
 
@@ -108,6 +110,22 @@ def test_files_that_can_not_be_written(
     assert main(["--listen", "0", "--to", "[::1]:9000", option, str(tmp_path)]) == 2
     expected = f'wirechat-record: "{tmp_path}": Is a directory\n'
     assert capsys.readouterr().err == expected
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("option", ["-o", "--pcap"])
+def test_a_disk_that_is_full(
+    option: str,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # The transcript is written in the end, the capture from the beginning.
+    monkeypatch.setattr(Relay, "run", lambda _: None)
+    to = f"127.0.0.1:{server.address[1]}"
+    assert main(["--listen", "0", "--to", to, option, str(FULL)]) == 2
+    *_, told = capsys.readouterr().err.splitlines()
+    assert told == f'wirechat-record: "{FULL}": No space left on device'
 
 
 def test_port_in_use(

@@ -1,12 +1,14 @@
 """``wirechat-dump``: show the frames of captured octets."""
 
 import argparse
+import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from wirechat.codec import REPLIES, REQUESTS, Command
 from wirechat_tools.frames import EITHER, Piece, Scanner
@@ -23,26 +25,53 @@ TAKES = {"": EITHER, ">": REQUESTS, "<": REPLIES}
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status: 1 where anything is wrong."""
     options = _parser().parse_args(argv)
-    dump = Dump(renderer(options), sys.stdout.write, options.only, options.connection)
-    path = ""
     try:
-        for path in options.files:
-            with _open(path) as file:
-                octets = (follow if options.follow else read)(file, sys.stdout.flush)
-                # Where the frames go to the same terminal, they show how far it is.
-                if not (options.follow or sys.stdout.isatty()):
-                    octets = progress(octets, file, sys.stderr)
-                dump.show(read_traffic(octets))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever reads has seen enough: what is left over must not fail once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        sys.stdout.flush()
+        with output() as screen, suppress(KeyboardInterrupt):
+            dump = Dump(
+                renderer(options), screen.write, options.only, options.connection
+            )
+            for path in options.files:
+                _show(dump, path, options.follow)
     except OSError as error:
-        print(f"wirechat-dump: {quote(path)}: {error.strerror}", file=sys.stderr)
+        print(f"wirechat-dump: {blamed(error)}", file=sys.stderr)
         return 2
     return int(dump.faulty)
+
+
+def _show(dump: "Dump", path: str, growing: bool) -> None:
+    with _open(path) as file:
+        octets = (follow if growing else read)(file, sys.stdout.flush)
+        # Where the frames go to the same terminal, they show how far it is.
+        if not (growing or sys.stdout.isatty()):
+            octets = progress(octets, file, sys.stderr)
+        dump.show(read_traffic(octets))
+
+
+@contextmanager
+def output() -> Iterator[TextIO]:
+    """Give standard output; that whoever reads it has seen enough ends the block.
+
+    Raises:
+        OSError: It is closed or full: only these name no file.
+    """
+    if not sys.stdout:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    try:
+        try:
+            yield sys.stdout
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.filename is None:  # what is left over must not fail once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise
+
+
+def blamed(error: OSError) -> str:
+    """Say which file or address could not be had, and why."""
+    name = "standard output" if error.filename is None else quote(str(error.filename))
+    return f"{name}: {os.strerror(error.errno or 0)}"
 
 
 class Dump:
@@ -103,9 +132,13 @@ class Dump:
 
 
 def _open(path: str) -> io.FileIO:
-    if path == "-":
-        return io.FileIO(sys.stdin.fileno(), closefd=False)
-    return io.FileIO(path)
+    if path != "-":
+        return io.FileIO(path)
+    if not sys.stdin:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), path)
+    file = io.FileIO(sys.stdin.fileno(), closefd=False)
+    file.name = path
+    return file
 
 
 def renderer(options: argparse.Namespace) -> Renderer:

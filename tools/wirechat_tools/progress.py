@@ -17,15 +17,17 @@ WIDTH = 30
 def progress(
     octets: Iterator[bytes],
     file: io.FileIO,
-    screen: TextIO,
+    screen: TextIO | None,
     clock: Callable[[], float] = monotonic,
 ) -> Iterator[bytes]:
     """Give the octets of a file, and show how many of them have been taken.
 
-    Nothing is shown where the screen is no terminal or the size is not known.
+    Nothing is shown where the screen is no terminal, or the size is not known.
     """
     status = os.fstat(file.fileno())
-    if not (screen.isatty() and stat.S_ISREG(status.st_mode) and status.st_size):
+    if not (
+        screen and screen.isatty() and stat.S_ISREG(status.st_mode) and status.st_size
+    ):
         yield from octets
         return
     taken, due, shown = 0, clock() + AFTER, False

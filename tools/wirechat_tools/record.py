@@ -2,13 +2,14 @@
 
 import argparse
 import contextlib
-import os
+import io
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from wirechat_tools.dump import Dump, Parser, add_form, renderer
+from wirechat_tools.dump import Dump, Parser, add_form, blamed, output, renderer
 from wirechat_tools.pcapng import Capture
 from wirechat_tools.relay import Address, Relay, shown
 from wirechat_tools.render import quote
@@ -21,26 +22,47 @@ LOOPBACK = "127.0.0.1"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command until SIGINT or SIGTERM, and return its exit status."""
     options = _parser().parse_args(argv)
-    scribe, name = Scribe(options.loose), shown(options.listen)
+    scribe = Scribe(options.loose)
     try:
         with contextlib.ExitStack() as stack:
-            relay = stack.enter_context(Relay(options.listen, options.to, _tell))
-            printer = Printer(options, relay.stop)
-            relay.watchers += [printer, scribe]
-            if name := options.pcap:
-                file = stack.enter_context(open(name, "wb", buffering=0))
+            relay = stack.enter_context(_relay(options))
+            relay.watchers.append(scribe)
+            if options.pcap:
+                file = stack.enter_context(_File(options.pcap, "w"))
                 relay.watchers.append(Capture(file))
-            if name := options.output:
-                out = stack.enter_context(open(name, "w", encoding="ascii"))
-                stack.callback(lambda: out.write(scribe.text()))
+            if options.output:
+                out = stack.enter_context(io.BufferedWriter(_File(options.output, "w")))
+                stack.callback(lambda: out.write(scribe.text().encode("ascii")))
+            stack.enter_context(output())
+            printer = Printer(options)
+            relay.watchers.append(printer)
             stack.enter_context(_stopping(relay))
             _tell(f"listening on {shown(relay.address)}")
             relay.run()
             printer.finish()
     except OSError as error:
-        _tell(f"{quote(name)}: {os.strerror(error.errno or 0)}")
+        _tell(blamed(error))
         return 2
     return 0
+
+
+def _relay(options: argparse.Namespace) -> Relay:
+    try:
+        return Relay(options.listen, options.to, _tell)
+    except OSError as error:
+        error.filename = shown(options.listen)
+        raise
+
+
+class _File(io.FileIO):
+    """A file whose name is in each of its errors."""
+
+    def write(self, octets: Any, /) -> int:
+        try:
+            return super().write(octets)
+        except OSError as error:
+            error.filename = self.name
+            raise
 
 
 def _tell(what: str) -> None:
@@ -52,11 +74,9 @@ class Printer:
 
     Args:
         options: How they are shown.
-        stop: Called once nobody reads that any more.
     """
 
-    def __init__(self, options: argparse.Namespace, stop: Callable[[], object]) -> None:
-        self._stop = stop
+    def __init__(self, options: argparse.Namespace) -> None:
         self._dump = Dump(
             renderer(options), sys.stdout.write, options.only, options.connection
         )
@@ -86,12 +106,8 @@ class Printer:
             self.ended(stream, None)
 
     def _show(self, event: Traffic) -> None:
-        try:
-            self._dump.show([event])
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self._stop()
+        self._dump.show([event])
+        sys.stdout.flush()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,8 @@
 """Octets from files and pipes as they come, with a look ahead to tell what they are."""
 
 import io
+import os
+import stat
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -12,11 +14,23 @@ POLL = 0.1
 
 
 def read(file: io.FileIO, before: Callable[[], None] = lambda: None) -> Iterator[bytes]:
-    """Give what is in a file; call ``before`` ahead of each read, which may block."""
+    """Give what is in a file; call ``before`` ahead of each read, which may block.
+
+    Raises:
+        OSError: It can't be read; the error has its name.
+    """
     before()
-    while octets := file.read(CHUNK):
+    while octets := _next(file):
         yield octets
         before()
+
+
+def _next(file: io.FileIO) -> bytes | None:
+    try:
+        return file.read(CHUNK)
+    except OSError as error:
+        error.filename = file.name
+        raise
 
 
 def follow(
@@ -24,9 +38,11 @@ def follow(
     before: Callable[[], None] = lambda: None,
     wait: Callable[[], None] = lambda: time.sleep(POLL),
 ) -> Iterator[bytes]:
-    """Give what is in a file, and what is added to it, without an end."""
+    """Give what is in a file, and what is added to it: only a pipe has an end."""
     while True:
         yield from read(file, before)
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            break
         wait()
 
 
