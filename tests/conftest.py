@@ -6,10 +6,17 @@ import pytest
 from hypothesis import settings
 
 from wirechat.server import Server
+from wirechat_conformance.plugin import MARKERS
 
 # How long an example takes is a matter of the machine: it may be busy with others.
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the suite's cases be imported."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
 
 
 @pytest.fixture

@@ -27,6 +27,11 @@ from wirechat_conformance.target import StartError, chosen
 
 DRAWN = {"test_properties.py", "test_races.py", "test_segmentation.py"}
 """Cases that are examples through and through."""
+MARKERS = (
+    "rules(*ids): the rules that a case checks",
+    "last: a case to be run behind all others",
+    "examples: a case left out with --examples 0",
+)
 JUDGE = pytest.StashKey["Judge"]()
 
 
@@ -38,9 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Judge instead of testing: our report replaces that of pytest."""
-    config.addinivalue_line("markers", "rules(*ids): the rules that a case checks")
-    config.addinivalue_line("markers", "last: a case to be run behind all others")
-    config.addinivalue_line("markers", "examples: a case left out with --examples 0")
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     settings = Settings.load(config.getoption("--wirechat"))
     config.pluginmanager.unregister(name="terminalreporter")
     config.stash[JUDGE] = Judge(settings)

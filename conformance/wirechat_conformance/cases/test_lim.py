@@ -8,7 +8,7 @@ import pytest
 from wirechat_conformance import frames, steps
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
-from wirechat_conformance.judge import is_error
+from wirechat_conformance.judge import describe, is_error
 from wirechat_conformance.run import GoneError, Run, asked
 from wirechat_conformance.script import Script
 
@@ -44,7 +44,8 @@ def test_a_hundred_connections(run: Run) -> None:
         ):
             got = [script.any(connection), script.any(connection)]
             if got not in ([echo, message], [message, echo]):
-                script.fail("an echo and a message", " and ".join(map(str, got)))
+                told = [describe(frame) if frame else "closed" for frame in got]
+                script.fail("an echo and a message", " and ".join(told))
 
 
 @pytest.mark.examples

@@ -1,0 +1,527 @@
+"""What the cases say of servers that are wrong, or right in a way of their own.
+
+Each case is called as pytest would call it, with a run against a server in this
+process.
+"""
+
+import resource
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from tests.faults import FAULTS
+from tests.judged import judging
+from tests.null_servers import Mortal
+from tests.parts import (
+    Chat,
+    Connection,
+    Frame,
+    Items,
+    Loop,
+    Outbox,
+    Part,
+    Server,
+    Session,
+    assemble,
+    dashed,
+)
+from tests.variants import VARIANTS
+from wirechat.client import Client
+from wirechat.codec import Command, encode
+from wirechat.rules import Limits, error
+from wirechat_conformance import steps
+from wirechat_conformance.cases import (
+    test_acc,
+    test_frm,
+    test_lim,
+    test_lst,
+    test_messages,
+    test_races,
+    test_snd,
+)
+from wirechat_conformance.failure import Failure
+from wirechat_conformance.frames import NO_NAMES
+from wirechat_conformance.run import asked
+from wirechat_conformance.script import Script
+
+PARTS: dict[str, Part] = {
+    **{variant.id: variant.part for variant in VARIANTS.values()},
+    **{fault.id: fault.part for fault in FAULTS.values()},
+}
+TIMEOUT = 0.1
+ODD = encode(Command.LISTRESPONSE, "odd")
+"""A reply that is right for no request but LIST."""
+
+
+@pytest.fixture(autouse=True)
+def _whole_again() -> Iterator[None]:
+    """Take back what was replaced to assemble a server."""
+    yield
+    patch.stopall()
+
+
+def part(server: str | Part) -> Part:
+    """Return the part of a server that has a name, or is the part itself."""
+    return PARTS[server] if isinstance(server, str) else server
+
+
+def row(
+    case: Callable[..., None], server: str | Part, *expected: Any, **arguments: Any
+) -> Any:
+    """Return a row of a table: a case on a server, and what comes of it."""
+    name = server if isinstance(server, str) else dashed(server.__name__)
+    written = [case.__name__.removeprefix("test_"), *map(str, arguments.values())]
+    return pytest.param(
+        case, server, arguments, *expected, id=f"{' '.join(written)} on {name}"
+    )
+
+
+def failure_of(
+    case: Callable[..., None], server: str | Part, **arguments: Any
+) -> Failure:
+    """Return how a case fails on a server with one part replaced."""
+    with (
+        judging(assemble(part(server), 0), timeout=0.5, examples=6, seed=1) as run,
+        pytest.raises(Failure) as failed,
+    ):
+        case(run, **arguments)
+    return failed.value
+
+
+class ShellFiltersRefused(Chat):
+    """Answers filters in the way of shells with an error reply."""
+
+    def list_names(self, session: Session, frame: Frame) -> Outbox:
+        if frame.data.endswith(b"?"):
+            return [(session, error("no"))]
+        return super().list_names(session, frame)
+
+
+class TakenAnsweredOddly(Chat):
+    """Answers CREATE with what is no reply to it where the name is taken."""
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        taken = frame.fields[0] in self.accounts
+        return [(session, ODD)] if taken else super().create(session, frame)
+
+
+class MessageBeforeLogin(Chat):
+    """Sends a message in front of the reply that begins a session."""
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        early = encode(Command.SEND, "a", "b", "early")
+        return [(session, early), *super().login(session, frame)]
+
+
+class ThreeInReverse(Chat):
+    """Holds live messages back until there are three, and sends the last first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[Session, Outbox] = {}
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        *live, echo = super().send(session, frame)
+        held = self.held.setdefault(session, [])
+        held[:0] = live
+        if len(held) < 3:
+            return [echo]
+        del self.held[session]
+        return [*held, echo]
+
+
+class EndsAtDeliver(Loop):
+    """Ends a connection on which DELIVER comes."""
+
+    def requests(self, connection: Connection, items: Items) -> None:
+        super().requests(connection, items)
+        asked = {item.command for item in items if isinstance(item, Frame)}
+        connection.cut_off = Command.DELIVER in asked
+
+
+WRONG = [
+    row(
+        test_acc.test_create_race,
+        "creates-race",
+        ["ACC-17"],
+        "expected one of them to succeed; got 8 did",
+    ),
+    row(
+        test_acc.test_create_race,
+        TakenAnsweredOddly,
+        ["ACC-17"],
+        'expected an empty RESPONSE, or an error reply; got LISTRESPONSE 3 "odd"',
+    ),
+    row(
+        test_frm.test_a_thousand_messages_ahead_of_their_echoes,
+        "kept100",
+        ["LIM-3"],
+        "got RESPONSE 43",
+    ),
+    row(
+        test_frm.test_a_thousand_messages_ahead_of_their_echoes,
+        "ten-a-deliver",
+        ["LIM-3", "SND-12", "DLV-1"],
+        "expected 1024 kept messages; got 10 of them",
+    ),
+    row(
+        test_frm.test_a_thousand_messages_ahead_of_their_echoes,
+        "newest-first",
+        ["DLV-1", "SND-11"],
+        "expected the messages as they were sent, oldest first; got others",
+    ),
+    row(
+        test_frm.test_every_octet_of_a_length,
+        "length-of32-bits",
+        ["FRM-7"],
+        "expected no reply to data that never comes; got RESPONSE 0",
+    ),
+    row(
+        test_frm.test_lengths_that_look_like_none,
+        "length-of32-bits",
+        ["FRM-7"],
+        "expected no reply to 4294967296 octets that never come; got LISTRESPONSE",
+        command="LIST",
+    ),
+    row(
+        test_frm.test_reply_can_be_read_before_a_reset,
+        "closes-with-reset",
+        ["FRM-13"],
+        "expected an end that leaves the reply to be read; got a reset",
+        damage="length",
+        sent="at-once",
+    ),
+    row(
+        test_lim.test_a_hundred_connections,
+        "live-with-response",
+        ["LIM-1"],
+        "expected an echo and a message; got SEND 30",
+    ),
+    row(
+        test_lim.test_a_thousand_accounts,
+        "accounts256",
+        ["LIM-3", "LST-1"],
+        "expected a thousand accounts; got an error reply",
+    ),
+    row(
+        test_lst.test_shell_wildcard,
+        ShellFiltersRefused,
+        ["LST-2"],
+        'expected a LISTRESPONSE; got RESPONSE 2 "no"',
+        wildcard=b"?",
+        shell={b"a", b"b", b"d"},
+    ),
+    row(
+        test_lst.test_shell_wildcard,
+        "matches-regular-expression",
+        ["LST-2"],
+        "expected nobody, or those that a shell would match; got LISTRESPONSE 7",
+        wildcard=b"?",
+        shell={b"a", b"b", b"d"},
+    ),
+    row(
+        test_messages.test_kept_messages,
+        "kept100",
+        ["SND-8", "SND-9", "SND-12"],
+        "expected the echo of a message that is kept; got RESPONSE 43",
+        kind="of-all-texts",
+    ),
+    row(
+        test_races.test_race,
+        MessageBeforeLogin,
+        ["SND-1"],
+        'expected nothing before the RESPONSE that starts a session; got SEND 13 "a|||',
+        race="login",
+    ),
+    row(
+        test_races.test_race,
+        ThreeInReverse,
+        ["SND-12"],
+        "expected each sender's messages in order; got [b'02', b'01', b'00']",
+        race="deliver",
+    ),
+    row(
+        test_races.test_race,
+        "live-kept-too",
+        ["SND-12"],
+        "expected an order of the requests that explains all replies; got none",
+        race="deliver",
+    ),
+    row(
+        test_races.test_race,
+        EndsAtDeliver,
+        ["SND-12"],
+        "expected replies; got closed",
+        race="deliver",
+    ),
+    row(
+        test_races.test_race,
+        "delete-ends-session-only",
+        ["SND-12"],
+        "expected an order of the requests that explains all replies; got none",
+        race="all",
+    ),
+    row(
+        test_races.test_end_under_fire,
+        "last-kept-at-the-end",
+        ["SND-12"],
+        "expected each message once, and in order; got [",
+        end=steps.HalfClose,
+    ),
+    row(
+        test_snd.test_two_senders_at_once,
+        "text-of1024",
+        ["SND-9", "SND-12"],
+        "expected the next message of one of its senders; got SEND 1044",
+    ),
+    row(
+        test_snd.test_recipient_that_does_not_read,
+        "live-kept-too",
+        ["SND-12"],
+        "expected every message once; got some came twice",
+    ),
+    row(
+        test_snd.test_recipient_that_does_not_read,
+        "newest-first",
+        ["SND-12"],
+        "expected the messages in their order; got another order",
+    ),
+    row(
+        test_snd.test_recipient_that_does_not_read,
+        "each-fiftieth-lost",
+        ["SND-12"],
+        "expected all 136 messages; got ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "server", "arguments", "rules", "told"), WRONG)
+def test_what_is_said_of_a_server_that_is_wrong(
+    case: Callable[..., None],
+    arguments: dict[str, Any],
+    server: str | Part,
+    rules: list[str],
+    told: str,
+) -> None:
+    failure = failure_of(case, server, **arguments)
+    assert list(failure.rules) == rules
+    assert told in str(failure)
+
+
+class Kept1000(Chat):
+    """Keeps a thousand messages for an account."""
+
+    def __init__(self) -> None:
+        super().__init__(Limits(kept=1000))
+
+
+MUCH = test_frm.test_half_close_behind_much_to_deliver
+RIGHT = [
+    row(
+        test_acc.test_username_of_65536_octets,
+        "most-names-taken",
+        ["DELETE: silent"],
+    ),
+    row(
+        test_frm.test_a_thousand_messages_ahead_of_their_echoes,
+        Kept1000,
+        [],
+    ),
+    row(
+        test_frm.test_lengths_that_look_like_none,
+        "too-long-closes-in-silence",
+        [],
+        command="DELETE",
+    ),
+    row(
+        test_messages.test_kept_messages,
+        "kept-of100000-octets",
+        [],
+        kind="of-all-texts",
+    ),
+    row(
+        test_snd.test_more_than_three_fields,
+        "extra-fields-delivered",
+        ["SEND of more than three fields: delivered"],
+        message=b"one|||two",
+    ),
+    *[
+        row(
+            test_snd.test_recipient_that_does_not_read,
+            server,
+            [f"recipient that does not read: {how}"],
+        )
+        for server, how in [
+            ("slow-cut-off", "cut off"),
+            ("slow-kept", "kept for"),
+            ("slow-refused", "waited for, then its senders are refused"),
+        ]
+    ],
+]
+
+
+@pytest.mark.parametrize(("case", "server", "arguments", "choices"), RIGHT)
+def test_what_is_said_of_a_server_that_is_right_in_a_way_of_its_own(
+    case: Callable[..., None],
+    arguments: dict[str, Any],
+    server: str | Part,
+    choices: list[str],
+) -> None:
+    served = assemble(part(server), 0)
+    with judging(served, timeout=0.5) as run:
+        case(run, **arguments)
+        assert run.profile() == choices
+    assert served.chat.accounts == {}  # whatever name was taken
+
+
+LEFT_OUT = [
+    row(
+        MUCH,
+        "one-a-deliver",
+        "the server does not let so much wait",
+    ),
+    row(
+        MUCH,
+        "kept-of100000-octets",
+        "the server does not keep so much",
+    ),
+    row(
+        MUCH,
+        Server,
+        "the server takes its time over long messages",
+    ),
+    row(
+        test_acc.test_word_as_username,
+        Server,
+        "somebody has the username 'admin'",
+        word="admin",
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "server", "arguments", "why"), LEFT_OUT)
+def test_a_case_is_left_out_where_it_would_say_nothing(
+    case: Callable[..., None],
+    arguments: dict[str, Any],
+    server: str | Part,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if why.startswith("the server takes its time"):
+        monkeypatch.setattr(test_frm, "SLOW", 0)
+    with (
+        judging(assemble(part(server), 0)) as run,
+        Client.connect(*run.target.address) as stranger,
+    ):
+        stranger.create("admin")
+        with pytest.raises(pytest.skip.Exception) as left_out:
+            case(run, **arguments)
+    assert str(left_out.value) == why
+
+
+class Full(Mortal):
+    """Takes no connection any more once it has served a number of them."""
+
+    def break_down(self) -> None:
+        self._stopping.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_server_that_takes_no_more_connections() -> None:
+    server = Full()
+    server.lives = -1
+    with judging(server) as run:
+        server.lives = 8
+        with pytest.raises(Failure) as failed:
+            test_lim.test_a_thousand_connections(run)
+        assert failed.value.rules == ("LIM-2",)
+        assert failed.value.got == "no connection: connection refused"
+
+
+@pytest.mark.parametrize(
+    ("hard", "allowed"), [(1024, None), (1100, 1100), (resource.RLIM_INFINITY, 1100)]
+)
+def test_as_many_files_are_opened_as_are_allowed(
+    hard: int, allowed: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [(256, hard)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, new: limits.append(new))
+    if allowed is None:
+        with pytest.raises(pytest.skip.Exception, match="no more than 1024 open files"):
+            test_lim.allow_files(1100)
+    else:
+        test_lim.allow_files(1100)
+        test_lim.allow_files(1000)
+        assert limits[1:] == [(allowed, hard)]
+
+
+@pytest.mark.parametrize(("server", "length"), [("few-names-taken", 32), (Server, 64)])
+def test_the_longest_names_are_taken_that_a_server_likes(
+    server: str | Part, length: int
+) -> None:
+    with judging(assemble(part(server), 0)) as run, Script(run, "LIM-3") as script:
+        assert test_lim.long_name(script) == length
+
+
+def test_an_account_that_is_neither_made_nor_refused() -> None:
+    with (
+        judging(assemble(TakenAnsweredOddly, 0)) as run,
+        Script(run, "LIM-3") as script,
+    ):
+        name = script.account("A")
+        with pytest.raises(Failure, match='got LISTRESPONSE 3 "odd"') as failed:
+            test_lim.make(script, [name])
+        assert failed.value.rules == ("LIM-3",)
+
+
+def test_an_idle_connection_that_is_closed() -> None:
+    server = Server()
+    with judging(server) as run:
+        test_lim.test_idle_connections(run)
+        with server.lock:
+            for connection in server.connections.values():
+                connection.hang_up(socket.SHUT_RDWR)
+        with pytest.raises(Failure, match="on an idle connection; got none") as failed:
+            test_lim.test_idle_connections(run)
+        assert failed.value.rules == ("LIM-5",)
+
+
+class Backtracks(Chat):
+    """Comes to no end with a filter of many asterisks, and serves nobody meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.done = threading.Event(), threading.Event()
+
+    def list_names(self, session: Session, frame: Frame) -> Outbox:
+        if frame.data.count(b"*") == 5:
+            self.begun.set()
+            self.done.wait()
+        return super().list_names(session, frame)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_filter_that_takes_long_is_waited_for_up_to_a_point(ends: bool) -> None:
+    chat = Backtracks()
+
+    def end() -> None:
+        chat.begun.wait()
+        time.sleep(2.5 * TIMEOUT)  # being late is what this is about
+        chat.done.set()
+
+    with judging(Server(chat=chat), timeout=TIMEOUT) as run:
+        ending = threading.Thread(target=end if ends else chat.begun.wait)
+        ending.start()
+        with pytest.raises(Failure, match="LISTRESPONSE 0; got nothing within"):
+            test_lst.test_filters_that_backtrack(run)
+        ending.join()
+        with closing(run.connect()) as peer:
+            assert (asked(peer, run.unused) == NO_NAMES) is ends
+        chat.done.set()
