@@ -283,6 +283,45 @@ class MatchesOutOfOrder(Matching):
         return ends and all(piece in inner for piece in middle)
 
 
+class Pieces(Matching):
+    """Takes a filter's pieces between stars one after another, but with a slip."""
+
+    overlap = 0
+    """Characters of a piece in which the next one may begin already."""
+
+    def matches(self, pattern: str, name: str) -> bool:
+        head, *middle, tail = pattern.split("*") if "*" in pattern else (pattern, "")
+        if "*" not in pattern:
+            return name == pattern
+        at, end = len(head), len(name) - len(tail)
+        if at > end or not (name.startswith(head) and name.endswith(tail)):
+            return False
+        for piece in filter(None, middle):
+            found = name.find(piece, at, self.bound(end, name))
+            if found < 0:
+                return False
+            at = found + max(1, len(piece) - self.overlap)
+        return True
+
+    def bound(self, end: int, name: str) -> int:
+        return end
+
+
+@breaks("LST-2")
+class MatchesPieceInTail(Pieces):
+    """Lets the last piece between two stars reach into what must follow it."""
+
+    def bound(self, end: int, name: str) -> int:
+        return len(name)
+
+
+@breaks("LST-2")
+class MatchesPiecesThatOverlap(Pieces):
+    """Looks for the next piece from the last character of the one before."""
+
+    overlap = 1
+
+
 @breaks("LST-2")
 class MatchesTrimmed(Chat):
     """Trims white space from filters."""

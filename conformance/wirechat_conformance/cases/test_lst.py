@@ -2,12 +2,14 @@
 
 import time
 from contextlib import suppress
+from itertools import product
 
 import pytest
 
 from wirechat_conformance import frames
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import BadFrameError
+from wirechat_conformance.model import matches
 from wirechat_conformance.peer import SilenceError
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
@@ -16,6 +18,23 @@ NAMES = 40
 """Accounts whose names nearly match a hostile filter."""
 RECOVERY = 5
 """Time-outs that a server is given to come to the end of a filter."""
+AT_ONCE = 200
+"""Filters that are sent ahead: their answers come to less than 128 KiB (FRM-4)."""
+
+
+def strings(characters: str, most: int) -> list[str]:
+    """Return all strings of these characters, up to a length."""
+    lengths = range(most + 1)
+    return ["".join(some) for n in lengths for some in product(characters, repeat=n)]
+
+
+ENDINGS = strings("ab", 4)[1:]
+"""What usernames end in that short filters name, beside one that ends before."""
+FILTERS = [
+    *(pattern for pattern in strings("ab*", 6) if "**" not in pattern),
+    *(f"*{one}*{other}*" for one, other in product(("aa", "ab", "ba"), repeat=2)),
+]
+"""All filters of up to six characters, and those whose pieces may overlap by one."""
 
 
 @pytest.mark.rules("LST-5", "LST-2")
@@ -101,3 +120,25 @@ def test_filters_of_all_lengths(run: Run) -> None:
                 script.send("A", frames.LIST, name[:-1] + stars + b"x")
                 script.listed("A", name)
                 script.listed("A")
+
+
+@pytest.mark.rules("LST-2")
+def test_all_short_filters(run: Run) -> None:
+    """Each short filter names those that it matches, however its pieces overlap.
+
+    There is no room in ``ab`` for ``*ab*b``, nor in ``aaa`` for ``*aa*aa*``.
+    """
+    with Script(run, "LST-2") as script:
+        stem = script.account("A")
+        script.open(*ENDINGS)
+        for ending in ENDINGS:
+            script.send(ending, frames.CREATE, stem + ending.encode())
+        for ending in ENDINGS:
+            script.receive(ending, frames.RESPONSE)
+        for start in range(0, len(FILTERS), AT_ONCE):
+            patterns = FILTERS[start : start + AT_ONCE]
+            for pattern in patterns:
+                script.send("A", frames.LIST, stem + pattern.encode())
+            for pattern in patterns:
+                found = (name for name in ["", *ENDINGS] if matches(pattern, name))
+                script.listed("A", *(stem + name.encode() for name in found))
