@@ -177,6 +177,12 @@ WRONG = [
         "expected the messages as they were sent, oldest first; got others",
     ),
     row(
+        test_frm.test_a_thousand_messages_ahead_of_their_echoes,
+        "delivered-as-deliver",
+        ["FRM-4"],
+        "expected a frame, or the end; got no frame",
+    ),
+    row(
         test_frm.test_every_octet_of_a_length,
         "length-of32-bits",
         ["FRM-7"],
@@ -343,12 +349,18 @@ RIGHT = [
         test_messages.test_kept_messages,
         "kept-of100000-octets",
         [],
-        kind="of-all-texts",
+        kind="of-all-lengths",
     ),
     row(
         test_snd.test_more_than_three_fields,
         "extra-fields-delivered",
         ["SEND of more than three fields: delivered"],
+        message=b"one|||two",
+    ),
+    row(
+        test_snd.test_more_than_three_fields,
+        "closes-in-silence",
+        ["rejections: close (SND-10)", "SEND of more than three fields: rejected"],
         message=b"one|||two",
     ),
     *[
@@ -359,6 +371,7 @@ RIGHT = [
         )
         for server, how in [
             ("slow-cut-off", "cut off"),
+            ("cuts-off-at-once", "cut off"),  # too soon, which another case says
             ("slow-kept", "kept for"),
             ("slow-refused", "waited for, then its senders are refused"),
         ]

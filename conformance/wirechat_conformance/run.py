@@ -216,11 +216,11 @@ class Run:
     def sweep(self) -> int:
         """Delete this run's accounts that are left; return how many can't be."""
         left: list[bytes] = []
+        peers: list[Peer] = []
         until, pause = time.monotonic() + self.patience.bound, 0.001
         with suppress(*TROUBLE):
-            peer = self.connect()
-            left = listed(peer, self.names.prefix + b"*")
-            peers = [peer]
+            peers.append(self.connect())
+            left = listed(peers[0], self.names.prefix + b"*")
             while self.slow and len(left) > AT_ONCE and len(peers) < SWEEPERS:
                 peers.append(self.connect())
                 listed(peers[-1], self.unused)
@@ -231,12 +231,12 @@ class Run:
                         delete(sweeper, left[first : first + AT_ONCE])
                     for sweeper in peers:
                         listed(sweeper, self.unused)
-                before, left = left, listed(peer, self.names.prefix + b"*")
+                before, left = left, listed(peers[0], self.names.prefix + b"*")
                 if len(left) == len(before):  # online, some of them not for long
                     time.sleep(pause)  # the pace at which it asks again
                     pause = min(2 * pause, 0.05)
-            for peer in peers:
-                peer.close()
+        for peer in peers:
+            peer.close()
         return len(left)
 
     def __enter__(self) -> "Run":
