@@ -76,7 +76,9 @@ def row(
 ) -> Any:
     """Return a row of a table: a case on a server, and what comes of it."""
     name = server if isinstance(server, str) else dashed(server.__name__)
-    written = [case.__name__.removeprefix("test_"), *map(str, arguments.values())]
+    # Sets are left out: their order is another in each process of a parallel run.
+    told = [str(v) for v in arguments.values() if not isinstance(v, set)]
+    written = [case.__name__.removeprefix("test_"), *told]
     return pytest.param(
         case, server, arguments, *expected, id=f"{' '.join(written)} on {name}"
     )
@@ -168,7 +170,7 @@ WRONG = [
         test_frm.test_a_thousand_messages_ahead_of_their_echoes,
         "ten-a-deliver",
         ["LIM-3", "SND-12", "DLV-1"],
-        "expected 1024 kept messages; got 10 of them",
+        "expected 1100 kept messages; got 10 of them",
     ),
     row(
         test_frm.test_a_thousand_messages_ahead_of_their_echoes,
@@ -302,7 +304,7 @@ WRONG = [
         test_snd.test_recipient_that_does_not_read,
         "each-fiftieth-lost",
         ["SND-12"],
-        "expected all 136 messages; got ",
+        "expected all 1236 messages; got ",
     ),
 ]
 
@@ -532,7 +534,7 @@ def test_a_filter_that_takes_long_is_waited_for_up_to_a_point(ends: bool) -> Non
     with judging(Server(chat=chat), timeout=TIMEOUT) as run:
         ending = threading.Thread(target=end if ends else chat.begun.wait)
         ending.start()
-        with pytest.raises(Failure, match="LISTRESPONSE 0; got nothing within"):
+        with pytest.raises(Failure, match="got nothing within"):
             test_lst.test_filters_that_backtrack(run)
         ending.join()
         with closing(run.connect()) as peer:

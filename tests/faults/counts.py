@@ -14,12 +14,14 @@ from tests.parts import (
     Chat,
     Connection,
     Frame,
+    Loop,
     Message,
     Outbox,
     Server,
     Session,
     Steps,
     error,
+    is_error,
     messages,
 )
 from wirechat.codec import HEADER_SIZE
@@ -167,3 +169,111 @@ class CutOffKeepsAll(Server):
         sent = self.sent.pop(connection.session, [])
         self.chat.keep(messages(self.chat, connection.session, sent))
         super().cut_off(connection)
+
+
+# A thousand times, or twenty.
+
+
+@breaks("ACC-9")
+class ThousandRefusalsEnd(Loop):
+    """Closes a connection on which a thousand requests were refused."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.refused: Counter[Session] = Counter()
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        super().send(session, frames, live)
+        self.refused[session] += sum(map(is_error, frames))
+        if self.refused[session] >= 1000:
+            self.connections[session].cut_off = True
+
+
+@breaks("ACC-8")
+class TwentySessionsAnAccount(Chat):
+    """Refuses LOGIN to an account that has had twenty sessions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered: Counter[Account] = Counter()
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        account = self.accounts.get(frame.fields[0])
+        if account and not session.account and self.entered[account] >= 20:
+            return [(session, error("this account was used too often"))]
+        return super().login(session, frame)
+
+    def enter(self, session: Session, account: Account) -> Outbox:
+        self.entered[account] += 1
+        return super().enter(session, account)
+
+
+@breaks("DLV-1")
+class NoMoreThan1024AtOnce(Releasing):
+    """Loses what is more than the system sends with one call (IOV_MAX)."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        return messages[:1024]
+
+
+@breaks("DLV-1")
+class KeptCountedInAnOctet(Releasing):
+    """Delivers nothing where it has counted to 256, which is 0."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        return messages if len(messages) % 256 else []
+
+
+@breaks("LST-1")
+class FilteredUpTo500(Chat):
+    """Names the first 500 that match a filter."""
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        return list(super().matching(pattern))[:500]
+
+
+@breaks("ACC-13")
+class DeleteLosesNeighbours(Chat):
+    """Removes with an account those behind it in its place of a hash table."""
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        name = session.account.name if session.account else ""
+        place = hash(name) % 4096
+        others = [n for n in self.accounts if hash(n) % 4096 == place and n != name]
+        replies = super().delete(session, frame)
+        for other in others:
+            if not self.accounts[other].session:
+                del self.accounts[other]
+        return replies
+
+
+@breaks("FRM-10")
+class ResetsAreNotCounted(Server):
+    """Serves so many connections, and never forgets one that was reset."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port=port, max_connections=1090)
+
+    def end(self, connection: Connection) -> None:
+        try:
+            connection._socket.getpeername()
+        except OSError:
+            self.max_connections -= 1
+        super().end(connection)
+
+
+@breaks("ACC-4")
+class NamesCountedInAnOctet(Chat):
+    """Makes of a username as many characters as an octet says."""
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        name = frame.data[: len(frame.data) % 256] or frame.data
+        return super().create(session, frame._replace(data=name))
+
+
+@breaks("DAT-2")
+class WholeWordsChecked(Steps):
+    """Looks for octets above 0x7F eight at a time, and at none that are over."""
+
+    def ascii(self, data: bytes) -> bool:
+        return data[: len(data) & ~7].isascii()

@@ -453,3 +453,59 @@ class MatchesByTrying(Matching):
         if pattern[0] == "*":
             return self.matches(pattern[1:], name) or self.matches(pattern, name[1:])
         return pattern[0] == name[0] and self.matches(pattern[1:], name[1:])
+
+
+@breaks("LST-2")
+class FiveStarsAtMost(Chat):
+    """Matches nobody where a filter has more than five asterisks."""
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        return super().matching(pattern) if pattern.count("*") <= 5 else []
+
+
+@breaks("LST-2")
+class NamesSearchedFor20(Chat):
+    """Goes back no more than twenty times to look for what is behind an asterisk."""
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        ends = pattern.rpartition("*")
+        return [
+            name
+            for name in super().matching(pattern)
+            if len(name) - len(ends[0]) - len(ends[2]) < 20 or not ends[2]
+        ]
+
+
+class Remembering(Chat):
+    """A chat that looks once for what a filter names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, list[str]] = {}
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        if pattern not in self.found:
+            self.found[pattern] = list(super().matching(pattern))
+        return self.found[pattern]
+
+
+@breaks("LST-2")
+class AnswersRemembered(Remembering):
+    """Remembers what filters name, whoever is deleted or made."""
+
+
+@breaks("LST-3")
+class AnswersRememberedUntilCreate(Remembering):
+    """Remembers what filters name until an account is made."""
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        self.found.clear()
+        return super().create(session, frame)
+
+
+@breaks("LST-1")
+class ListedWithNothingKept(Listing):
+    """Does not list accounts for which messages are kept."""
+
+    def listed(self, session: Session, names: list[str]) -> list[str]:
+        return [name for name in names if not self.accounts[name].kept]

@@ -249,3 +249,18 @@ class CreateInSessionEmpties(Chat):
         if session.account:
             self.release(session.account)
         return super().create(session, frame)
+
+
+@breaks("DAT-3")
+class ThirdMalformedEndsSession(Chat):
+    """Tells of malformed frames, and ends the session with the third."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.malformations: Counter[Session] = Counter()
+
+    def malformed(self, session: Session, item: Malformed) -> Outbox:
+        self.malformations[session] += item.rule == "DAT-3"
+        if self.malformations[session] == 3:
+            self.leave(session)
+        return super().malformed(session, item)

@@ -28,6 +28,9 @@ ODD = {
     "a-backslash": b"a\\b",
     "a-bar": b"a|b",
     "33-characters": b"x" * 26,
+    "65-characters": b"x" * 58,
+    "256-characters": b"x" * 249,
+    "300-characters": b"x" * 293,
 }
 """What usernames may end in besides letters and digits."""
 

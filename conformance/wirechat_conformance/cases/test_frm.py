@@ -16,6 +16,8 @@ SLOW = 0.03
 """Seconds for one of the longest messages, on a server that sends octets one by one."""
 TRIED = 5
 """Messages of which none may be so slow: some are, where the machine is busy."""
+WORDS = 35
+"""Octets that leave some over, in whatever words a program takes them."""
 BATCH = 48
 """Connections used at a time: fewer than the hundred that a server has to serve."""
 
@@ -71,6 +73,44 @@ def test_every_octet_above_ascii(run: Run) -> None:
     sweep(run, "DAT-2", wrong)
 
 
+@pytest.mark.rules("DAT-2")
+def test_octet_above_ascii_anywhere(run: Run) -> None:
+    """An octet above 0x7F is rejected wherever it is in the data."""
+    data = run.unused.ljust(WORDS, b"x")
+    wrong = [data[:at] + b"\x80" + data[at + 1 :] for at in range(len(data))]
+    wrong += [data[:length] + b"\xff" for length in range(WORDS)]
+    sweep(run, "DAT-2", [frames.frame(frames.LIST, each) for each in wrong])
+
+
+MALFORMED = {
+    "FRM-5": frames.frame(9, b"x"),
+    "DAT-2": frames.frame(frames.LIST, b"\x80"),
+    "DAT-3": frames.frame(frames.DELIVER, b"x"),
+    "SND-10": frames.frame(frames.SEND, b"x"),
+}
+"""A malformed frame for each rule that such a frame can break and be told of."""
+TIMES = 12
+"""How often each of them is sent."""
+
+
+@pytest.mark.rules("FRM-12", *MALFORMED)
+def test_malformed_again_and_again(run: Run) -> None:
+    """However often a frame was malformed, the session is as it was, if it is."""
+    with Script(run) as script:
+        name = script.account("A")
+        for rule, octets in MALFORMED.items():
+            script.rules = (rule,)
+            for _ in range(TIMES):
+                script.octets("A", octets)
+                script.rejected("A")
+                if not script.serves("A"):
+                    return
+            script.rules = rule, "FRM-12"
+            script.send("A", frames.SEND, name, name, b"hi")
+            script.receive("A", frames.SEND, name, name, b"hi")
+            script.receive("A", frames.SEND, name, name, b"hi")
+
+
 @pytest.mark.rules("FRM-3")
 def test_every_cut(run: Run) -> None:
     """A frame is cut at each place; between the halves another connection is served."""
@@ -114,7 +154,7 @@ def test_a_thousand_messages_ahead_of_their_echoes(run: Run) -> None:
     with Script(run, "FRM-4") as script:
         sender, recipient = script.account("A"), script.account("B")
         script.leave("B")
-        messages = [b"%04d" % number + b"m" * 56 for number in range(1024)]
+        messages = [b"%04d" % number + b"m" * 56 for number in range(1100)]
         sent = [frames.frame(frames.SEND, sender, recipient, m) for m in messages]
         script.octets("A", b"".join(sent[:1000]))
         for message in messages[:1000]:

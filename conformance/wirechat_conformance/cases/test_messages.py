@@ -21,6 +21,8 @@ AT_ONCE = 60_000
 """Octets that are sent before their replies are read."""
 LEAST = 1000 * (100 - NAMES)
 """Octets of messages for which there is room at least (LIM-3)."""
+NUMBERS = [16, 32, 64, 128, 256, 257]
+"""Messages of which a program may lose count."""
 WORDS = [
     *[
         b"quit",
@@ -153,6 +155,29 @@ def test_kept_messages(run: Run, kind: str) -> None:
         for text in kept:
             comes(script, "C", "DLV-1", "SND-12")
             script.receive("C", frames.SEND, sender, recipient, text)
+
+
+@pytest.mark.rules("DLV-1", "DLV-2", "SND-12")
+def test_numbers_of_kept_messages(run: Run) -> None:
+    """However many messages are kept, all are delivered, and then there are none."""
+    with Script(run, "DLV-1", "SND-12") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        script.leave("B")
+        for count in NUMBERS:
+            texts = [b"%d of %d" % (number, count) for number in range(count)]
+            for text in texts:
+                script.send("A", frames.SEND, sender, recipient, text)
+            for text in texts:
+                script.receive("A", frames.SEND, sender, recipient, text)
+            connection = f"C{count}"
+            script.open(connection)
+            script.login(connection, recipient)
+            script.send(connection, frames.DELIVER)
+            for text in texts:
+                script.receive(connection, frames.SEND, sender, recipient, text)
+            script.send(connection, frames.DELIVER)
+            script.fence(connection)
+            script.leave(connection)
 
 
 def comes(script: Script, connection: str, *rules: str) -> bool:

@@ -29,6 +29,8 @@ CUT: list[Callable[[bytes], bytes]] = [
     *[lambda n: n[:-1], lambda n: n[1:], lambda n: n[:-1] + b"_", lambda n: n + n],
     *[lambda n: n[:3] + b"%", lambda n: n[:-1] + b".", lambda n: n[:3] + b".+"],
     *[lambda n: n.upper(), lambda n: n.title(), lambda n: n + n[-1:]],
+    *[lambda n: n[::-1], lambda n: n[1:] + n[:1]],
+    lambda n: n[4:5] + n[1:4] + n[:1] + n[5:],
 ]
 UNFIT = [
     *[b"%b\n", b"%b\r\n", b"\n%b", b"%b\t", b"%b\0", b"\0%b", b"%b\0x", b"%b\nx"],
@@ -43,13 +45,17 @@ NOTHING = [
 INHERITED = [b"__proto__", b"__defineGetter__", b"__class__", b"__init__", b"length"]
 """What the tables of some languages hold from the first."""
 
-REFUSALS = 260
-"""Error replies on one connection: more than an octet counts."""
+REFUSALS = 1030
+"""Error replies on one connection: more than an octet counts, more than a thousand."""
+LOGINS = 24
+"""Sessions of one account: more than a few."""
 
 
 def near(name: bytes) -> list[bytes]:
     """Return names that a program may take for this one."""
-    return [*[wrap % name for wrap in AROUND], *[change(name) for change in CUT]]
+    others = [name[:at] + b"_" + name[at + 1 :] for at in range(len(name))]
+    wrapped, cut = [wrap % name for wrap in AROUND], [change(name) for change in CUT]
+    return [other for other in (*wrapped, *cut, *others) if other != name]
 
 
 def nobody(run: Run, script: Script, names: list[bytes]) -> list[bytes]:
@@ -88,6 +94,24 @@ def test_login_again_and_again_to_nobody(run: Run) -> None:
         script.errors("A", frames.LOGIN, [(run.unused,)] * REFUSALS)
         script.send("A", frames.CREATE, run.names.fresh())
         script.receive("A", frames.RESPONSE)
+
+
+@pytest.mark.rules("ACC-8", "SND-1")
+def test_login_again_and_again(run: Run) -> None:
+    """However often there was a session, the next one is as good."""
+    with Script(run, "ACC-8") as script:
+        name = script.account("A")
+        script.leave("A")
+        for number in range(4 if run.slow else LOGINS):
+            connection = f"L{number}"
+            script.open(connection)
+            script.login(connection, name)
+            script.leave(connection)
+        script.open("B")
+        script.login("B", name)
+        script.send("B", frames.SEND, name, name, b"hi")
+        script.receive("B", frames.SEND, name, name, b"hi")
+        script.receive("B", frames.SEND, name, name, b"hi")
 
 
 @pytest.mark.rules("LST-2", "LST-3")

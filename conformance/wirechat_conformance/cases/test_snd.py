@@ -1,5 +1,7 @@
 """Sending: what a server may choose, order under load, and who does not read."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from wirechat_conformance import frames
@@ -89,6 +91,8 @@ def test_long_conversation(run: Run) -> None:
 
 
 Message = tuple[bytes, bytes, bytes]
+LONG, SHORT = 136, 1100
+"""Messages to who does not read."""
 LEAST = 2
 """Messages of 64,000 octets that are on their way to who does not read, in any case."""
 
@@ -126,6 +130,14 @@ def test_a_thousand_unread_messages(run: Run) -> None:
             script.receive("B", frames.SEND, sender, recipient, text)
 
 
+def batches() -> Iterator[list[bytes]]:
+    """Give more than kernels hold: long messages, and behind them many short ones."""
+    texts = [b"%04d" % number + b"m" * 64_000 for number in range(LONG)]
+    yield from (texts[start : start + 8] for start in range(0, LONG, 8))
+    texts = [b"%04d" % number for number in range(LONG, LONG + SHORT)]
+    yield from (texts[start : start + 100] for start in range(0, SHORT, 100))
+
+
 @pytest.mark.rules("SND-14", "SND-12")
 def test_recipient_that_does_not_read(run: Run) -> None:
     """Whoever sends to a recipient that does not read is answered as ever.
@@ -140,8 +152,7 @@ def test_recipient_that_does_not_read(run: Run) -> None:
         script.create("B", recipient)
         script.open("C")
         accepted = []
-        for start in range(0, 136, 8):
-            texts = [b"%04d" % n + b"m" * 64_000 for n in range(start, start + 8)]
+        for texts in batches():
             for text in texts:
                 script.send("A", frames.SEND, sender, recipient, text)
             for text in texts:
@@ -181,7 +192,7 @@ def test_recipient_that_does_not_read(run: Run) -> None:
         if lost:
             script.fail(f"all {len(accepted)} messages", f"{len(got)} of them")
         how = "cut off" if not connected else "kept for" if kept else "waited for"
-        refused = ", then its senders are refused" * (len(accepted) < 136)
+        refused = ", then its senders are refused" * (len(accepted) < LONG + SHORT)
         run.chose("recipient that does not read", how + refused)
 
 
