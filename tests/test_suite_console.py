@@ -1,5 +1,6 @@
 """The report as it is read: what stands where, and colour for terminals alone."""
 
+import os
 import re
 from io import BytesIO, StringIO, TextIOWrapper
 
@@ -162,3 +163,13 @@ def test_stream_of_few_characters_gets_what_it_can_hold() -> None:
     Console(stream, {}).line("cut off …")
     stream.flush()
     assert octets.getvalue() == b"cut off ?\n"
+
+
+def test_lines_that_nobody_reads_are_dropped() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream:
+        console = Console(stream, {})
+        console.line("one")
+        assert os.path.samestat(os.fstat(writer), os.stat(os.devnull))
+        console.report(REPORT)

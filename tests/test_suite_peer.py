@@ -115,6 +115,15 @@ def test_sending_ends_where_nothing_is_taken() -> None:
     assert str(silence.value) == f"nothing within {TIMEOUT:g} s"
 
 
+def test_sending_ends_where_the_server_has_closed_and_takes_nothing() -> None:
+    with staged((FIN,)) as stage:
+        peer = stage.connect()
+        assert peer.receive() is None
+        with pytest.raises(SilenceError, match="nothing within"):
+            peer.send([MUCH])
+    assert peer.closed == "closed"
+
+
 def test_what_comes_is_read_while_sending() -> None:
     with staged() as stage:
         stage.patience.seconds = 5

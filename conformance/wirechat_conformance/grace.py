@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 from wirechat_conformance import frames
 from wirechat_conformance.frames import SUCCESS
@@ -34,25 +35,24 @@ def learned(
     Raises:
         GoneError, SilenceError, BadFrameError: The server does not do its part.
     """
-    lags = [_lag(connect(), connect(), fresh(), seconds) for _ in range(ROUNDS)]
+    lags = [_lag(connect, fresh(), seconds) for _ in range(ROUNDS)]
     return max(LEAST, min(MOST, 2 * max(lags)))
 
 
-def _lag(leaving: Peer, entering: Peer, name: bytes, seconds: float) -> float:
+def _lag(connect: Callable[[], Peer], name: bytes, seconds: float) -> float:
     """Return for how long LOGIN is refused when a session has ended; 0 if never."""
     lag = 0.0
-    leaving.patience = entering.patience = Patience(seconds)
-    leaving.send([frames.frame(frames.CREATE, name)])
-    if leaving.receive() == SUCCESS:
-        leaving.half_close()
-        leaving.receive()
-        begun = time.monotonic()
-        while _refused(entering, name) and lag < MOST:
-            time.sleep(LEAST)  # the pace at which it asks, no wait for an event
-            lag = time.monotonic() - begun
-        entering.send([frames.frame(frames.DELETE)])
-    leaving.close()
-    entering.close()
+    with closing(connect()) as leaving, closing(connect()) as entering:
+        leaving.patience = entering.patience = Patience(seconds)
+        leaving.send([frames.frame(frames.CREATE, name)])
+        if leaving.receive() == SUCCESS:
+            leaving.half_close()
+            leaving.receive()
+            begun = time.monotonic()
+            while _refused(entering, name) and lag < MOST:
+                time.sleep(LEAST)  # the pace at which it asks, no wait for an event
+                lag = time.monotonic() - begun
+            entering.send([frames.frame(frames.DELETE)])
     return lag
 
 
