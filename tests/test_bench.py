@@ -3,7 +3,9 @@
 import argparse
 import importlib
 import json
+import os
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -106,11 +108,63 @@ def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None
     assert "\x1b" not in errors
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "the following arguments are required: HOST:PORT"),
+        (["h:1", "list", "\x1b"], 'argument SCENARIO: there is no "\\x1b"'),
+    ],
+)
+def test_what_is_missing_or_unknown(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert capsys.readouterr().err == f"wirechat-bench: {told}\n"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_who_reads_may_have_seen_enough(form: list[str], server: Server) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    code = "from wirechat_tools.bench import main; exit(main())"
+    command = [sys.executable, "-c", code, at(server), "latency"]
+    with os.fdopen(writing, "w") as pipe:
+        done = subprocess.run(
+            [*command, *SMALL, *form], stdout=pipe, stderr=subprocess.PIPE
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert not server.chat.accounts
+
+
+def test_closed_output(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main([at(server), "connect", *SMALL]) == 2
+    told = "wirechat-bench: standard output: Bad file descriptor\n"
+    assert capsys.readouterr().err == told
+
+
+def test_an_interrupted_run_cleans_up(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(load: Load) -> Measure:
+        load.account()
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(SCENARIOS, "latency", interrupted)
+    assert main([at(server), "latency"]) == 130
+    assert capsys.readouterr() == ("", "")
+    assert not server.chat.accounts
+
+
 def test_nobody_listens(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     assert main([f"127.0.0.1:{port}", "connect"]) == 2
-    assert "refused" in capsys.readouterr().err
+    told = "wirechat-bench: connect: Connection refused\n"
+    assert capsys.readouterr().err == told
 
 
 def test_lost_reply_is_told(capsys: pytest.CaptureFixture[str]) -> None:

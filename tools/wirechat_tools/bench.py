@@ -5,8 +5,10 @@ import json
 import resource
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import TextIO
 
+from wirechat_tools.command import Parser, blamed, output
+from wirechat_tools.figures import Measure
 from wirechat_tools.peer import Address, Lost
 from wirechat_tools.render import quote
 from wirechat_tools.scenarios import SCENARIOS, Load
@@ -15,35 +17,57 @@ LEAST_SIZE = 64
 """Data octets of a message that hold two usernames and a number."""
 MOST_SIZE = 65536
 """Data octets that every server takes (FRM-6)."""
+INTERRUPTED = 130
+"""Exit status of who was ended by SIGINT, as shells have it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit status: 1 where a reply was lost."""
     options = _parser().parse_args(argv)
     _raise_descriptors()
+    try:
+        with output() as screen:
+            return _measure_all(options, screen)
+    except OSError as error:
+        print(f"wirechat-bench: {blamed(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0  # whoever reads has seen enough
+
+
+def _measure_all(options: argparse.Namespace, screen: TextIO) -> int:
     results = {}
-    for name in options.scenarios or SCENARIOS:
-        load = Load(
-            options.address,
-            options.seconds,
-            options.connections,
-            options.size,
-            options.idle,
-            options.accounts,
-            options.kept,
-        )
+    for name in options.scenarios:
         try:
-            with load:
-                measure = SCENARIOS[name](load)
+            measure = _measure(name, options)
         except (Lost, OSError) as error:
-            print(f"wirechat-bench: {name}: {error}", file=sys.stderr)
+            print(f"wirechat-bench: {name}: {_reason(error)}", file=sys.stderr)
             return 1 if isinstance(error, Lost) else 2
         results[name] = measure.as_dict()
         if not options.json:
-            print(*measure.lines(name), sep="\n", flush=True)
+            print(*measure.lines(name), sep="\n", file=screen, flush=True)
     if options.json:
-        print(json.dumps(results, indent=2))
+        print(json.dumps(results, indent=2), file=screen)
     return 0
+
+
+def _measure(name: str, options: argparse.Namespace) -> Measure:
+    load = Load(
+        options.address,
+        options.seconds,
+        options.connections,
+        options.size,
+        options.idle,
+        options.accounts,
+        options.kept,
+    )
+    with load:
+        return SCENARIOS[name](load)
+
+
+def _reason(error: Lost | OSError) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _raise_descriptors() -> None:
@@ -83,15 +107,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+def _scenario(text: str) -> str:
+    if text not in SCENARIOS:
+        raise argparse.ArgumentTypeError(f"there is no {quote(text)}")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="wirechat-bench",
         description="Measure how fast a server is. Every reply is checked.",
         epilog="exit status: 0 done, 1 a reply was lost or wrong, 2 usage, no server",
@@ -102,7 +125,8 @@ def _parser() -> argparse.ArgumentParser:
         "scenarios",
         nargs="*",
         metavar="SCENARIO",
-        choices=[*SCENARIOS, []],
+        type=_scenario,
+        default=list(SCENARIOS),
         help=f"what to measure: {', '.join(SCENARIOS)} (default: all)",
     )
     add("--json", action="store_true", help="one object, when all is measured")

@@ -5,16 +5,16 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from itertools import count
-from typing import NoReturn, TextIO
 
 from wirechat.codec import REPLIES, REQUESTS, Command
+from wirechat_tools.command import Parser, blamed, output
 from wirechat_tools.frames import EITHER, Piece, Scanner
 from wirechat_tools.progress import progress
 from wirechat_tools.reading import read_traffic
-from wirechat_tools.render import COLOURED, PLAIN, Hex, Json, Lines, Renderer, quote
+from wirechat_tools.render import COLOURED, PLAIN, Hex, Json, Lines, Renderer
 from wirechat_tools.source import follow, read
 from wirechat_tools.traffic import End, Fault, Gap, Octets, Stream, Traffic
 
@@ -45,33 +45,6 @@ def _show(dump: "Dump", path: str, growing: bool) -> None:
         if not (growing or sys.stdout.isatty()):
             octets = progress(octets, file, sys.stderr)
         dump.show(read_traffic(octets))
-
-
-@contextmanager
-def output() -> Iterator[TextIO]:
-    """Give standard output; that whoever reads it has seen enough ends the block.
-
-    Raises:
-        OSError: It is closed or full: only these name no file.
-    """
-    if not sys.stdout:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    try:
-        try:
-            yield sys.stdout
-        finally:
-            sys.stdout.flush()
-    except OSError as error:
-        if error.filename is None:  # what is left over must not fail once more
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise
-
-
-def blamed(error: OSError) -> str:
-    """Say which file or address could not be had, and why."""
-    name = "standard output" if error.filename is None else quote(str(error.filename))
-    return f"{name}: {os.strerror(error.errno or 0)}"
 
 
 class Dump:
@@ -160,14 +133,6 @@ def _commands(names: str) -> set[int]:
         return {Command[name.strip().upper()] for name in names.split(",")}
     except KeyError as error:
         raise argparse.ArgumentTypeError(f"unknown command {error}") from None
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the command line, and exit."""
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def add_form(parser: argparse.ArgumentParser) -> None:

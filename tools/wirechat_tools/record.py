@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from wirechat_tools.dump import Dump, Parser, add_form, blamed, output, renderer
+from wirechat_tools.command import Parser, blamed, output
+from wirechat_tools.dump import Dump, add_form, renderer
 from wirechat_tools.pcapng import Capture
 from wirechat_tools.relay import Address, Relay, shown
 from wirechat_tools.render import quote
