@@ -48,9 +48,11 @@ def reset(sock: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def relaying(server: tuple[str, int], *watchers: object) -> Iterator[Relay]:
-    told: list[str] = []
-    with Relay(("127.0.0.1", 0), server, told.append) as relay:
+def relaying(
+    server: tuple[str, int], *watchers: object, told: list[str] | None = None
+) -> Iterator[Relay]:
+    heard: list[str] = [] if told is None else told
+    with Relay(("127.0.0.1", 0), server, heard.append) as relay:
         relay.watchers += watchers  # type: ignore[arg-type]
         thread = threading.Thread(target=relay.run)
         thread.start()

@@ -69,6 +69,25 @@ def test_command_ends_with_everything_written(
     ]
 
 
+def test_command_that_writes_no_files(server: Server) -> None:
+    to = f"127.0.0.1:{server.address[1]}"
+    with subprocess.Popen(
+        [*RUN, "--listen", "0", "--to", to, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        address = address_of(process)
+        Client(address).leave()  # having said nothing
+        client = Client(address)
+        client.say(Command.LIST)
+        client.leave()
+        process.send_signal(signal.SIGTERM)
+        shown, errors = process.communicate(timeout=BOUND)
+    assert (process.returncode, errors) == (0, "")
+    assert len(shown.splitlines()) == 2
+
+
 def test_command_ends_once_nobody_reads(process: subprocess.Popen[str]) -> None:
     address = address_of(process)
     assert process.stdout

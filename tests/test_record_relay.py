@@ -4,10 +4,10 @@ import errno
 import os
 import select
 import socket
-import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -113,6 +113,27 @@ def test_reset_of_who_does_not_read(listener: socket.socket) -> None:
             wait_for_reset(client)
 
 
+def test_reset_of_a_side_that_is_held_up(listener: socket.socket) -> None:
+    with relaying(listener.getsockname()) as relay:
+        peers = Peers(relay, listener)
+        with peers.server as server:
+            fill(peers.client)
+            reset(peers.client)
+            # Nothing can be done about it as long as octets wait for the server: by
+            # the time that others are served, this has been seen.
+            others = Peers(relay, listener)
+            with others.client as client, others.server as other:
+                client.sendall(b"x")
+                assert other.recv(1) == b"x"
+
+            def read_on() -> None:
+                while server.recv(1 << 20):
+                    pass
+
+            with pytest.raises(ConnectionResetError):
+                read_on()
+
+
 def see_a_reset(address: tuple[str, int]) -> None:
     with socket.socket() as client:
         client.settimeout(BOUND)
@@ -127,32 +148,43 @@ def test_server_that_is_not_there(listener: socket.socket) -> None:
     address = listener.getsockname()
     listener.close()
     scribe, told = Scribe(), list[str]()
-    with Relay(("127.0.0.1", 0), address, told.append) as relay:
-        relay.watchers.append(scribe)
-        thread = threading.Thread(target=relay.run)
-        thread.start()
+    with relaying(address, scribe, told=told) as relay:
         see_a_reset(relay.address)
-        relay.stop()
-        thread.join(BOUND)
     assert told == [f"127.0.0.1:{address[1]}: Connection refused"]
     assert scribe.text().endswith("\nA open\nA eof\n")
 
 
-def test_server_that_can_not_be_there() -> None:
-    with relaying(("127.0.0.1", 0)) as relay:
-        see_a_reset(relay.address)
+class Ailing(socket.socket):
+    """A socket of a system that refuses what it is asked for so many times."""
 
-
-class FullSystem(socket.socket):
-    """A socket of a system that has no room for connections so many times."""
-
-    faults: ClassVar[list[int]] = []
+    faults: ClassVar[defaultdict[str, list[int]]] = defaultdict(list)
 
     def accept(self) -> tuple[socket.socket, tuple[str, int]]:
-        if self.faults:
-            number = self.faults.pop(0)
-            raise OSError(number, os.strerror(number))
+        self._fail("accept")
         return super().accept()
+
+    def send(self, octets: Any, *flags: int) -> int:
+        self._fail("send")
+        return super().send(octets, *flags)
+
+    def connect_ex(self, address: Any) -> int:
+        faults = self.faults["connect"]
+        return faults.pop() if faults else super().connect_ex(address)
+
+    def _fail(self, where: str) -> None:
+        if self.faults[where]:
+            number = self.faults[where].pop(0)
+            raise OSError(number, os.strerror(number))
+
+
+@pytest.fixture
+def ailing(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, list[int]]]:
+    """Have sockets fail in a method with the numbers that are put in here."""
+    monkeypatch.setattr(socket, "socket", Ailing)
+    yield Ailing.faults
+    assert not any(Ailing.faults.values())
 
 
 @pytest.mark.parametrize(
@@ -165,26 +197,44 @@ class FullSystem(socket.socket):
     ],
 )
 def test_connections_wait_for_room_and_are_served_then(
-    number: int,
-    told: list[str],
-    server: Server,
-    monkeypatch: pytest.MonkeyPatch,
+    number: int, told: list[str], server: Server, ailing: dict[str, list[int]]
 ) -> None:
-    monkeypatch.setattr(socket, "socket", FullSystem)
     heard: list[str] = []
-    with Relay(("127.0.0.1", 0), server.address, heard.append) as relay:
-        FullSystem.faults[:] = [number] * 3
-        thread = threading.Thread(target=relay.run)
-        thread.start()
+    with relaying(server.address, told=heard) as relay:
+        ailing["accept"] += [number] * 3
         begin = time.monotonic()
         client = Client(relay.address)
         client.say(Command.LIST)
         client.leave()
         # It tries again after a while each time, and does nothing in between.
         assert time.monotonic() - begin >= 2 * PAUSE or not told
-        relay.stop()
-        thread.join(BOUND)
     assert heard == told
+
+
+def test_server_that_can_not_be_reached_at_once(
+    server: Server, ailing: dict[str, list[int]]
+) -> None:
+    told: list[str] = []
+    with relaying(server.address, told=told) as relay:
+        ailing["connect"] += [errno.ENETUNREACH]
+        # It may be seen here only when something is to be received.
+        with (
+            pytest.raises(ConnectionResetError),
+            socket.create_connection(relay.address, BOUND) as client,
+        ):
+            client.recv(1)
+    assert told == [f"127.0.0.1:{server.address[1]}: Network is unreachable"]
+
+
+def test_what_is_not_taken_after_all_is_sent_later(
+    server: Server, ailing: dict[str, list[int]]
+) -> None:
+    with relaying(server.address) as relay:
+        client = Client(relay.address)
+        client.say(Command.LIST)
+        ailing["send"] += [errno.EAGAIN]
+        client.say(Command.LIST)
+        client.leave()
 
 
 def test_what_a_watcher_can_not_do_is_no_reset(server: Server) -> None:

@@ -239,8 +239,6 @@ class Relay:
                 self._close(side)
 
     def _reset(self, side: _Side) -> None:
-        if side.sock.fileno() < 0:
-            return
         time = time_ns()
         for watcher in self.watchers:
             watcher.reset(side.stream, time)
