@@ -3,36 +3,53 @@
 import pytest
 
 from tests.judged import judging
-from wirechat_conformance import run as module
-from wirechat_conformance.run import FEW
+from wirechat_conformance import sweep as module
+from wirechat_conformance.pace import FEW, SLOW, Pace
 from wirechat_conformance.script import Script
+
+LATE = Pace(3 * SLOW)
 
 
 def test_server_that_is_quick_is_tried_with_all_that_is_asked_for() -> None:
     with judging(examples=60) as run:
-        assert 0 < run.pace < module.SLOW
+        assert 0 < run.pace.seconds < SLOW
         assert not run.slow
         assert run.examples == 60
+        assert run.notes() == []
 
 
 @pytest.mark.parametrize(
-    ("pace", "asked", "tried"), [(0.03, 60, 20), (0.5, 60, FEW), (0.5, 2, 2)]
+    ("pace", "asked", "tried"), [(0.03, 60, 10), (0.5, 60, FEW), (0.5, 2, 2)]
 )
 def test_server_that_is_slow_is_tried_with_less(
     pace: float, asked: int, tried: int
 ) -> None:
-    with judging(examples=asked) as run:
-        run.pace = pace
-        assert run.slow
-        assert run.examples == tried
+    slow = Pace(pace)
+    assert slow.slow
+    assert slow.part(asked) == tried
+    told = f"{tried} of {asked} examples were tried"
+    assert [told in note for note in slow.told(asked)] == [True] * (tried < asked)
 
 
 def test_server_without_a_witness_is_quick() -> None:
     with judging() as run:
         run.recover()
         witness, run.witness = run.witness, None
-        assert run._measured() == module.QUICK
+        assert run._measured() == Pace(run.grace / 4)
         run.witness = witness
+
+
+def test_server_whose_sessions_end_late_is_slow() -> None:
+    with judging() as run:
+        run.grace = 1.0
+        assert run._measured().slow
+
+
+def test_server_that_falls_silent_is_not_measured() -> None:
+    with judging(timeout=0.1) as run:
+        assert run.witness
+        run.witness.close()
+        assert run._measured() == Pace()
 
 
 def test_accounts_are_deleted_on_several_connections(
@@ -40,9 +57,19 @@ def test_accounts_are_deleted_on_several_connections(
 ) -> None:
     monkeypatch.setattr(module, "AT_ONCE", 3)
     with judging() as run:
-        run.pace = 1.0
+        run.pace = LATE
         with Script(run, "ACC-1") as script:
             for number in range(40):
                 script.account(f"A{number}")
                 script.leave(f"A{number}")
         assert run.sweep() == 0
+
+
+def test_everything_is_cut_in_one_of_three_ways_where_there_is_time_for_a_third() -> (
+    None
+):
+    every = range(299)
+    portions = [LATE.portion(every, turn) for turn in range(3)]
+    assert [len(portion) for portion in portions] == [99] * 3
+    assert len(set().union(*portions)) == 297
+    assert sorted(Pace().portion(every, 2)) == [*every]

@@ -1,7 +1,7 @@
 """A conversation with the server under test: steps are taken, and judged at once."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
@@ -18,6 +18,8 @@ SHOWN = 14
 """Lines of a conversation that a failure shows, the last ones."""
 WIDTH = 200
 """Characters of a step that a failure shows."""
+ANSWERED = {frames.CREATE, frames.LIST, frames.SEND, frames.LOGIN}
+"""Requests that always get a reply, by which they have been carried out."""
 
 
 class EndedError(MismatchError):
@@ -61,6 +63,8 @@ class Connection:
     """The usernames for which a session was asked, and no answer seen."""
     session: bytes | None = None
     """The username of the session."""
+    fenced: bool = False
+    """Whether a fence is on its way."""
     blame: tuple[str, ...] = ()
     """The rules that the last step named: a fence behind it stands for them too."""
     optional: Received | None = None
@@ -153,12 +157,38 @@ class Conversation:
     def finish(self) -> None:
         """See that nothing else has come on any connection that is in use.
 
+        Where no reply told that the last request has been carried out, that is seen
+        before all others are asked, at the same time: it may have an effect on them.
+
         Raises:
             Failure: Something has.
         """
-        for name, connection in self.connections.items():
+        usable = [c for c in self.connections.values() if c.usable]
+        for connection in usable:
+            if connection.request not in ANSWERED:
+                self.see_nothing([connection])
+        self.see_nothing([c for c in usable if c.request in ANSWERED])
+
+    def see_nothing(
+        self,
+        connections: Sequence[Connection],
+        rules: tuple[str, ...] = (),
+        *,
+        if_open: bool = True,
+    ) -> None:
+        """See that nothing else has come on any of these, asked at the same time.
+
+        Raises:
+            Failure: Something has.
+        """
+        for connection in connections:
             if connection.usable:
-                self.perform(steps.Fence(name, if_open=True))
+                with suppress(MismatchError):  # what is not taken is not answered
+                    self._ask_fence(connection)
+                    self._flush(connection)
+        for connection in connections:
+            step = steps.Fence(connection.name, if_open=if_open, rules=rules)
+            self.perform(step)
 
     def close(self) -> None:
         """Leave: delete the accounts that are logged in, close all connections."""
@@ -310,11 +340,17 @@ class Conversation:
 
     def _fence(self, connection: Connection, step: steps.Fence) -> None:
         self._note(connection, step)
+        if not connection.fenced:
+            self._ask_fence(connection)
+        connection.fenced = False
+        judge.exactly(NO_NAMES, self._frame(connection))
+
+    def _ask_fence(self, connection: Connection) -> None:
+        connection.fenced = True
         before = connection.request
         request = frames.frame(frames.LIST, self._stage.unused)
         self._ask(connection, frames.LIST, request)
         connection.request = before
-        judge.exactly(NO_NAMES, self._frame(connection))
 
     def _receive(self, connection: Connection, step: steps.Receive) -> None:
         expected = Received(step.command, render(step.body, self.names))

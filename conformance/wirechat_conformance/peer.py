@@ -1,5 +1,6 @@
 """One connection to the server under test. Every wait on it has a bound."""
 
+import math
 import select
 import socket
 import struct
@@ -38,6 +39,18 @@ class SilenceError(Exception):
         self.late = late
 
 
+class GoneError(Exception):
+    """The server takes no connection, and why."""
+
+
+TROUBLE = (GoneError, SilenceError, frames.BadFrameError)
+"""What may happen on a connection to a server that is no good."""
+
+
+class OverdueError(Exception):
+    """The time for the whole run is up."""
+
+
 class Patience:
     """How long to wait for a server: the time-out, until it has been used up too often.
 
@@ -56,6 +69,8 @@ class Patience:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.slowest = 0.0
+        self.until = math.inf
+        """When the whole run must be over."""
         self.forgiving = False
         """Whether to find out if what does not come in time comes late."""
         self._left = self.FULL_WAITS
@@ -175,6 +190,8 @@ class Peer:
 
     def _wait(self, until: float, *, sending: bool = False) -> None:
         """Wait for octets or the end, or for room to send."""
+        if time.monotonic() > self.patience.until:
+            raise OverdueError
         if time.monotonic() > until:
             self.patience.lost()
             raise SilenceError(f"not done within {WHOLE} times the time-out")

@@ -9,19 +9,23 @@ import json
 import signal
 import sys
 import traceback
-from collections.abc import Generator, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from wirechat_conformance import replay, transcript
+from wirechat_conformance.beside import ahead
 from wirechat_conformance.console import Console
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.names import NoNameError
+from wirechat_conformance.peer import GoneError, OverdueError
 from wirechat_conformance.report import Report, Result
 from wirechat_conformance.rules import RULES, SECTIONS
-from wirechat_conformance.run import GoneError, InconclusiveError, Run
+from wirechat_conformance.run import InconclusiveError, Run
 from wirechat_conformance.settings import Settings
 from wirechat_conformance.target import StartError, chosen
 
@@ -30,6 +34,7 @@ DRAWN = {"test_properties.py", "test_races.py", "test_segmentation.py"}
 MARKERS = (
     "rules(*ids): the rules that a case checks",
     "last: a case to be run behind all others",
+    "beside(N): a case of N connections at most",
     "examples: a case left out with --examples 0",
 )
 JUDGE = pytest.StashKey["Judge"]()
@@ -82,6 +87,7 @@ class TranscriptFile(pytest.File):
         read = transcript.load(self.path)
         item = TranscriptItem.from_parent(self, name=read.id, transcript=read)
         item.add_marker(pytest.mark.rules(*read.rules))
+        item.add_marker(pytest.mark.beside(5))
         yield item
 
 
@@ -93,8 +99,10 @@ class TranscriptItem(pytest.Item):
         self.transcript = transcript
 
     def runtest(self) -> None:
-        """Replay it."""
-        replay.replay(self.config.stash[JUDGE].run, self.transcript)
+        """Replay it, unless it has come true ahead of its turn."""
+        run = self.config.stash[JUDGE].run
+        if self.transcript.id not in run.came_true:
+            attempt(run, self)
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None
@@ -174,16 +182,34 @@ class Judge:
         try:
             with chosen(self.settings) as target, Run(target, self.settings) as run:
                 self.run = run
+                if run.slow:
+                    self._ahead(session.items)
                 self._cases(session)
                 self._report.profile = run.profile()
-                self._report.notes += run.waverings()
+                self._report.notes += run.notes()
             self._report.notes += [f"{run.left} accounts could not be deleted"] * bool(
                 run.left
             )
         except (InconclusiveError, StartError) as error:
             self._report.inconclusive = str(error)
+        except OverdueError:
+            self._overdue()
         except KeyboardInterrupt:
             self._report.inconclusive = "interrupted"
+
+    def _ahead(self, items: list[pytest.Item]) -> None:
+        """Run cases, several at a time, ahead of their turn."""
+        by_need: defaultdict[int, dict[str, Callable[[], object]]] = defaultdict(dict)
+        for item in items:
+            for mark in item.iter_markers("beside"):
+                by_need[mark.args[0]][case_id(item)] = partial(attempt, self.run, item)
+        for connections, cases in by_need.items():
+            for name in ahead(self.run, cases, connections):
+                self._console.progress(len(self.run.came_true), len(items), name)
+
+    def _overdue(self) -> str:
+        self._report.inconclusive = f"not done within {self.settings.limit:g} s"
+        return self._report.inconclusive
 
     def _cases(self, session: pytest.Session) -> None:
         items = session.items
@@ -208,24 +234,33 @@ class Judge:
         """Leave out what can't be run any more."""
         if self._report.gone:
             pytest.skip(f"the server went away after {self._report.gone}")
-        if self._report.seconds > self.settings.limit:
-            self._report.inconclusive = f"not done within {self.settings.limit:g} s"
+        if self._report.inconclusive:
             pytest.skip(self._report.inconclusive)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Call no function that has come true ahead of its turn."""
+        return case_id(pyfuncitem) in self.run.came_true or None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """See behind each case that the server still serves others (FRM-10)."""
+        if case_id(item) in self.run.came_true:
+            return (yield)
         failures = []
         try:
             try:
                 yield
                 self.run.check_witness()
+                return None
             except Failure as failure:
                 self._again(item, failure)
         except Failure as failure:
             failures.append(failure)
         except NoNameError as none:
             pytest.skip(str(none))
+        except OverdueError:
+            pytest.skip(self._overdue())
         except GoneError as gone:
             expected = "the server takes connections"
             failures.append(Failure(["FRM-10"], expected, str(gone)))
@@ -315,6 +350,19 @@ def case_id(item: pytest.Item) -> str:
     folder = item.path.stem.removeprefix("test_")
     name = item.name.removeprefix("test_").replace("_", "-")
     return f"{folder}/{name}".replace("[", "-").removesuffix("]")
+
+
+def attempt(run: Run, item: pytest.Item) -> None:
+    """Run a case, whether it is its turn or not.
+
+    Raises:
+        Failure: It did not come true.
+    """
+    if isinstance(item, TranscriptItem):
+        replay.replay(run, item.transcript)
+    elif isinstance(item, pytest.Function):
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        item.obj(run, **parameters)
 
 
 def rules(item: pytest.Item) -> tuple[str, ...]:

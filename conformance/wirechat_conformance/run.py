@@ -1,5 +1,6 @@
 """One run against one server: what its cases share."""
 
+import math
 import secrets
 import time
 from collections import Counter, defaultdict
@@ -10,37 +11,30 @@ from wirechat_conformance import frames, grace
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, BadFrameError, Received
 from wirechat_conformance.names import Names
-from wirechat_conformance.peer import Patience, Peer, SilenceError
+from wirechat_conformance.pace import Pace
+from wirechat_conformance.peer import TROUBLE, GoneError, Patience, Peer, SilenceError
 from wirechat_conformance.rules import RULES
 from wirechat_conformance.settings import Settings
+from wirechat_conformance.sweep import sweep
 from wirechat_conformance.target import Target
 
-AT_ONCE = 250
-"""Accounts that are deleted with one send: 500 requests, half of what FRM-4 grants."""
-QUICK = 1e-6
-"""Seconds for a reply where none was measured: no run takes less because of it."""
-SLOW = 0.01
-"""Seconds for a reply from which on a run takes less of what takes many replies."""
-FEW = 6
-"""Examples of each property that are tried at least."""
 SAMPLES = 5
 """Replies of which the quickest tells a server's pace."""
+ENDS = 4
+"""Replies to one end of a session, about: how late that is tells the pace too."""
 SWEEPERS = 8
-"""Connections on which accounts are deleted at the same time where that takes long."""
+"""Connections on which a slow server is told to delete accounts at the same time."""
+BACKLOG = 4
+"""Connections that may wait to be accepted: five is what many a tutorial listens for,
+and a connection that found no room is tried again after whole seconds."""
+SLOW_BACKLOG = 64
+"""As many on a server that is slow, until one has found no room."""
 DOUBTS = 3
 """Failures that are tried again in vain, with more time for sessions to end."""
 
 
 class InconclusiveError(Exception):
     """The server can't be judged, and why."""
-
-
-class GoneError(Exception):
-    """The server takes no connection, and why."""
-
-
-TROUBLE = (GoneError, SilenceError, BadFrameError)
-"""What may happen on a connection to a server that is no good."""
 
 
 class Run:
@@ -61,6 +55,7 @@ class Run:
         self.target = target
         self.settings = settings
         self.patience = Patience(settings.timeout)
+        self.patience.until = time.monotonic() + settings.limit
         self.choices: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """Each free choice, and how often the server took which."""
         self.witness: Peer | None = None
@@ -68,6 +63,8 @@ class Run:
         self.idle_since = time.monotonic()
         self.failed: set[str] = set()
         """The cases that have failed so far."""
+        self.came_true: set[str] = set()
+        """The transcripts that came true ahead of their turn."""
         self.left = 0
         """Accounts of this run that it could not delete."""
         self._begin()
@@ -80,7 +77,8 @@ class Run:
             bound = self.patience.seconds / 4
             self.grace = grace.learned(self.connect, self.names.fresh, bound)
         self.pace = self._measured()
-        """Seconds from a request to its reply, at best."""
+        self.room = SLOW_BACKLOG if self.slow else BACKLOG
+        """Connections that may wait to be accepted."""
         self.patience.forgiving = True
 
     def connect(self, receive_buffer: int | None = None) -> Peer:
@@ -128,23 +126,22 @@ class Run:
     @property
     def slow(self) -> bool:
         """Whether the server takes so long for each reply that a run gets long."""
-        return self.pace > SLOW
+        return self.pace.slow
 
     @property
     def examples(self) -> int:
         """Examples of each property: fewer on a server that is slow."""
-        asked_for = self.settings.examples
-        return max(min(asked_for, FEW), int(asked_for * min(1, SLOW / self.pace)))
+        return self.pace.part(self.settings.examples)
 
-    def _measured(self) -> float:
-        """Return the seconds that the quickest of some replies takes."""
-        quickest = 1.0
-        for _ in range(SAMPLES):
+    def _measured(self) -> Pace:
+        """Return the pace of the quickest of some replies."""
+        taken: list[float] = []
+        while self.witness and len(taken) < SAMPLES:
             begun = time.monotonic()
-            if self.witness is None or asked(self.witness, self.unused) is None:
-                return QUICK
-            quickest = min(quickest, time.monotonic() - begun)
-        return max(quickest, QUICK)
+            if asked(self.witness, self.unused) is None:
+                return Pace()
+            taken.append(time.monotonic() - begun)
+        return Pace(max(min(taken, default=0.0), self.grace / ENDS))
 
     def _try_fences(self) -> None:
         self._broken_fences: dict[bool, tuple[str, ...]] = {True: (), False: ()}
@@ -205,9 +202,9 @@ class Run:
         rejections = [f"{v} ({', '.join(rules)})" for v, rules in by_value.items()]
         return [f"rejections: {', '.join(rejections)}"] * bool(rejections) + told
 
-    def waverings(self) -> list[str]:
-        """Tell where the server did now this, now that."""
-        return [
+    def notes(self) -> list[str]:
+        """Tell where the server did now this, now that, and what it had no time for."""
+        return self.pace.told(self.settings.examples) + [
             f"{choice}: " + ", ".join(f"{n} times {v}" for v, n in values.most_common())
             for choice, values in sorted(self.choices.items())
             if len(values) > 1
@@ -215,35 +212,17 @@ class Run:
 
     def sweep(self) -> int:
         """Delete this run's accounts that are left; return how many can't be."""
-        left: list[bytes] = []
-        peers: list[Peer] = []
-        until, pause = time.monotonic() + self.patience.bound, 0.001
-        with suppress(*TROUBLE):
-            peers.append(self.connect())
-            left = listed(peers[0], self.names.prefix + b"*")
-            while self.slow and len(left) > AT_ONCE and len(peers) < SWEEPERS:
-                peers.append(self.connect())
-                listed(peers[-1], self.unused)
-            while left and time.monotonic() < until:
-                for start in range(0, len(left), AT_ONCE * len(peers)):
-                    for at, sweeper in enumerate(peers):
-                        first = start + at * AT_ONCE
-                        delete(sweeper, left[first : first + AT_ONCE])
-                    for sweeper in peers:
-                        listed(sweeper, self.unused)
-                before, left = left, listed(peers[0], self.names.prefix + b"*")
-                if len(left) == len(before):  # online, some of them not for long
-                    time.sleep(pause)  # the pace at which it asks again
-                    pause = min(2 * pause, 0.05)
-        for peer in peers:
-            peer.close()
-        return len(left)
+        bound = self.patience.bound
+        return sweep(
+            self.connect, self.names.prefix, bound, SWEEPERS if self.slow else 1
+        )
 
     def __enter__(self) -> "Run":
         return self
 
     def __exit__(self, *_: object) -> None:
         """Leave the server as it was found."""
+        self.patience.until = math.inf
         self._dismiss()
         self.left = self.sweep()
 
@@ -322,24 +301,3 @@ def answer(peer: Peer) -> Received | None:
     with suppress(*TROUBLE):
         return peer.receive()
     return None
-
-
-def delete(peer: Peer, names: list[bytes]) -> None:
-    """Delete the accounts that are offline among these."""
-    requests = [
-        (frames.frame(frames.LOGIN, n), frames.frame(frames.DELETE)) for n in names
-    ]
-    peer.send([b"".join(octets for both in requests for octets in both)])
-
-
-def listed(peer: Peer, pattern: bytes) -> list[bytes]:
-    """Return the names that a LIST brings, past replies that are still to come.
-
-    Raises:
-        SilenceError, BadFrameError: It brings none.
-    """
-    peer.send([frames.frame(frames.LIST, pattern)])
-    while (frame := peer.receive()) is not None:
-        if frame.command == frames.LISTRESPONSE:
-            return frame.fields
-    return []

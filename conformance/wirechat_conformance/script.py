@@ -1,6 +1,7 @@
 """Conversations that are written in Python, for cases that no transcript can hold."""
 
 import math
+import time
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -9,13 +10,10 @@ from wirechat_conformance.conversation import Connection, Conversation
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import Received
 from wirechat_conformance.judge import MismatchError, describe
-from wirechat_conformance.run import Run
+from wirechat_conformance.run import BACKLOG, Run
 
-BACKLOG = 4
-"""Connections that may wait to be accepted: five is what many a tutorial listens for,
-and a connection that found no room is tried again after whole seconds."""
-
-
+REPEATED = 0.5
+"""Seconds that no connection takes but one that found no room, and was tried again."""
 REPLIES = 100_000
 """Octets of replies that may wait while requests are sent: FRM-4 grants 128 KiB."""
 
@@ -32,17 +30,22 @@ class Script(Conversation):
         super().__init__(run, {})
         self.run = run
         self.rules = rules
-        self._opened = 0
+        self._opened, self._at_once = 0, BACKLOG
 
     # --- to set the scene ---
 
     def open(self, *connections: str) -> None:
         """Connect, no faster than the server accepts."""
         for connection in connections:
+            begun = time.monotonic()
             self.perform(steps.Open(connection))
             self._opened += 1
-            if self._opened % BACKLOG == 0:
+            if time.monotonic() - begun > REPEATED:
+                self._at_once = self.run.room = BACKLOG
+            if self._opened >= self._at_once:
                 self.perform(steps.Fence(connection, rules=self.rules))
+                self._opened = 0
+                self._at_once = min(2 * self._at_once, self.run.room)
 
     def open_deaf(self, connection: str) -> None:
         """Connect with as little room for what is not read as there can be."""
@@ -110,10 +113,11 @@ class Script(Conversation):
         step = steps.ReceiveNames(connection, bodies, others, rules=self.rules)
         self.perform(step)
 
-    def rejected(self, connection: str) -> None:
-        """See that a frame is rejected, and that there is no other reply."""
-        self.perform(steps.ReceiveRejection(connection, rules=self.rules))
-        self.perform(steps.Fence(connection, if_open=True, rules=self.rules))
+    def rejected(self, *connections: str) -> None:
+        """See that a frame is rejected on each, and that there is no other reply."""
+        for connection in connections:
+            self.perform(steps.ReceiveRejection(connection, rules=self.rules))
+        self.see_nothing([self.connections[c] for c in connections], self.rules)
 
     def error(self, connection: str, *rules: str) -> None:
         """See that an error reply comes."""
@@ -142,9 +146,9 @@ class Script(Conversation):
         return next(entry.octets for entry in came if isinstance(entry, Received))
 
     def fence(self, *connections: str) -> None:
-        """See that nothing else has come."""
-        for connection in connections:
-            self.perform(steps.Fence(connection, rules=self.rules))
+        """See that nothing else has come, on connections that stay open."""
+        known = [self.connections[connection] for connection in connections]
+        self.see_nothing(known, self.rules, if_open=False)
 
     def any(self, connection: str) -> Received | None:
         """Return the next frame, whatever it is, None at the end of the connection."""

@@ -11,6 +11,7 @@ from wirechat_conformance.judge import is_error
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 
+pytestmark = pytest.mark.beside(10)
 ROUNDS = 12
 """Rounds of each race: enough for a gap of a millisecond to be hit for sure."""
 RACERS = 8

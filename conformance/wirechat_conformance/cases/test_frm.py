@@ -38,8 +38,7 @@ def sweep(run: Run, rule: str, damaged: list[bytes]) -> None:
                 script.octets(connection, octets)
             script.send("Twin", frames.LIST, run.unused)
             script.receive("Twin", frames.LISTRESPONSE)
-            for connection in batch:
-                script.rejected(connection)
+            script.rejected(*batch)
 
 
 @pytest.mark.rules("FRM-2")
@@ -111,6 +110,7 @@ def test_malformed_again_and_again(run: Run) -> None:
             script.receive("A", frames.SEND, name, name, b"hi")
 
 
+@pytest.mark.beside(10)
 @pytest.mark.rules("FRM-3")
 def test_every_cut(run: Run) -> None:
     """A frame is cut at each place; between the halves another connection is served."""
@@ -127,6 +127,7 @@ def test_every_cut(run: Run) -> None:
             script.receive("A", frames.SEND, *fields)
 
 
+@pytest.mark.beside(10)
 @pytest.mark.rules("FRM-3")
 def test_cuts_between_two_frames(run: Run) -> None:
     """Two frames are sent, cut in the second one or between them."""
@@ -301,6 +302,7 @@ def test_every_octet_of_a_length(run: Run) -> None:
             script.listed("A")
 
 
+@pytest.mark.beside(10)
 @pytest.mark.rules("FRM-7", "FRM-9")
 @pytest.mark.parametrize("command", ["LIST", "DELIVER", "DELETE"])
 def test_lengths_that_look_like_none(run: Run, command: str) -> None:

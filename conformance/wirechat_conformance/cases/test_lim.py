@@ -10,7 +10,8 @@ from wirechat_conformance import frames, steps
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
 from wirechat_conformance.judge import describe, is_error
-from wirechat_conformance.run import GoneError, Run, asked
+from wirechat_conformance.peer import GoneError
+from wirechat_conformance.run import Run, asked
 from wirechat_conformance.script import Script
 
 OWN = 3
@@ -43,7 +44,9 @@ def circle(run: Run) -> None:
         served(script, connections)
         names = [run.names.fresh() for _ in connections]
         for connection, name in zip(connections, names, strict=True):
-            script.create(connection, name)
+            script.send(connection, frames.CREATE, name)
+        for connection in connections:
+            script.receive(connection, frames.RESPONSE)
         sent = [
             Received(frames.SEND, b"|||".join([name, other, b"pass it on"]))
             for name, other in zip(names, names[1:] + names[:1], strict=True)

@@ -37,6 +37,7 @@ FILTERS = [
 """All filters of up to six characters, and those whose pieces may overlap by one."""
 
 
+@pytest.mark.beside(10)
 @pytest.mark.rules("LST-5", "LST-2")
 @pytest.mark.parametrize(
     ("wildcard", "shell"),
@@ -72,7 +73,9 @@ def test_filters_that_backtrack(run: Run) -> None:
         names = [stem + b"%02d" % number + b"a" * 23 for number in range(NAMES)]
         for name in names:
             script.open(name.decode())
-            script.create(name.decode(), name)
+            script.send(name.decode(), frames.CREATE, name)
+        for name in names:
+            script.receive(name.decode(), frames.RESPONSE)
         first, *_ = connections = [name.decode() for name in names]
         for asterisks in range(2, 26, 2):
             pattern = stem + b"*a" * asterisks + b"*b"
@@ -104,6 +107,7 @@ def recover(script: Script, connection: str) -> None:
                 return
 
 
+@pytest.mark.beside(10)
 @pytest.mark.rules("LST-6", "LST-2")
 def test_filters_of_asterisks(run: Run) -> None:
     """Asterisks in a row cost no more than one."""

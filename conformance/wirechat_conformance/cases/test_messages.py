@@ -8,6 +8,7 @@ from wirechat_conformance import frames
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 
+pytestmark = pytest.mark.beside(10)
 POWERS = [1 << bit for bit in range(5, 17)]
 LONG = 8192
 """From here on only data and frames of such lengths are sent: that is much."""

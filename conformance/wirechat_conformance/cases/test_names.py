@@ -9,6 +9,7 @@ from wirechat_conformance.frames import NO_NAMES
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 
+pytestmark = pytest.mark.beside(10)
 AROUND = [
     *[b"%b ", b" %b", b"%bx", b"x%b", b"0%b", b"+%b", b"-%b", b"%b.", b"%b/", b"./%b"],
     *[b"%b%%", b'"%b"', b"'%b'", b"%b@host", b"@%b", b"#%b", b"\\%b", b"%b,x", b"%b;x"],

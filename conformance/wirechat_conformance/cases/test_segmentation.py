@@ -2,13 +2,13 @@
 
 import random
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from wirechat_conformance.beside import beside
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.replay import replay
 from wirechat_conformance.rules import RULES
@@ -19,8 +19,6 @@ FOLDER = Path(__file__).parent.parent / "transcripts"
 NEVER_CUT = {"frm/close-behind-many"}
 """A connection that was closed altogether takes no reply. Cut into segments, the second
 request could meet the reset with which the reply to the first was answered."""
-AT_ONCE = 4
-"""Transcripts that are replayed at the same time."""
 LONG = 200
 """Octets of one frame that are sent one by one, more than any short one has."""
 
@@ -33,9 +31,10 @@ Way = Callable[[bytes, random.Random], list[bytes]]
 
 
 @cache
-def corpus() -> list[Transcript]:
-    """Return the transcripts that may be cut."""
-    read = map(load, sorted(FOLDER.rglob("*.txt")))
+def corpus(seed: int) -> list[Transcript]:
+    """Return the transcripts that may be cut, in an order that is as good as any."""
+    read = [load(path) for path in sorted(FOLDER.rglob("*.txt"))]
+    random.Random(seed).shuffle(read)
     return [each for each in read if each.id not in NEVER_CUT]
 
 
@@ -63,13 +62,17 @@ def pieces(sent: bytes, cuts: Iterable[int]) -> list[bytes]:
     return [sent[a:b] for a, b in pairwise(edges)]
 
 
+WAYS = octets, parts, together
+
+
 @pytest.mark.last
 @pytest.mark.examples
 @pytest.mark.rules("FRM-3")
-@pytest.mark.parametrize("way", [octets, parts, together])
+@pytest.mark.parametrize("way", WAYS)
 def test_every_transcript(run: Run, way: Way) -> None:
     """No reply depends on where octets are cut, or on what comes together."""
-    wanted = [read for read in corpus() if read.id not in run.failed]
+    cut = run.pace.portion(corpus(run.settings.seed), WAYS.index(way))
+    wanted = [read for read in cut if read.id not in run.failed]
     failed = failures_beside(run, wanted, way)
     with run.in_doubt():
         unexplained = [each for each in failed if not fails_anyway(run, *each, way)]
@@ -84,13 +87,9 @@ def test_every_transcript(run: Run, way: Way) -> None:
 def failures_beside(
     run: Run, wanted: list[Transcript], way: Way
 ) -> list[tuple[Transcript, Failure]]:
-    """Replay transcripts cut so, several at a time, and return those that fail.
-
-    Most of a replay is waiting for the server.
-    """
-    with ThreadPoolExecutor(AT_ONCE * (4 if run.slow else 1)) as pool:
-        failures = pool.map(lambda read: failure_of(run, read, way), wanted)
-        return [(read, f) for read, f in zip(wanted, failures, strict=True) if f]
+    """Replay transcripts cut so, several at a time, and return those that fail."""
+    replayed = beside(run, lambda read: failure_of(run, read, way), wanted, 5)
+    return [(r, f) for r, f in zip(wanted, replayed, strict=True) if f]
 
 
 def is_fault(failure: Failure) -> bool:

@@ -9,6 +9,7 @@ from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script, messages_of
 
 
+@pytest.mark.beside(10)
 @pytest.mark.rules("SND-10")
 @pytest.mark.parametrize(
     "message",
@@ -37,12 +38,13 @@ def test_more_than_three_fields(run: Run, message: bytes) -> None:
             script.fence("B")
 
 
+@pytest.mark.beside(10)
 @pytest.mark.rules("SND-13")
 def test_ahead_of_whatever_is_asked_then(run: Run) -> None:
     """Once there is the echo, the message is ahead of the reply to a later request."""
     with Script(run, "SND-13") as script:
         sender, recipient = script.account("A"), script.account("B")
-        for number in range(150):
+        for number in range(run.pace.part(150)):
             message = b"%d" % number
             script.send("A", frames.SEND, sender, recipient, message)
             script.receive("A", frames.SEND, sender, recipient, message)
@@ -51,6 +53,7 @@ def test_ahead_of_whatever_is_asked_then(run: Run) -> None:
             script.receive("B", frames.LISTRESPONSE)
 
 
+@pytest.mark.beside(10)
 @pytest.mark.rules("SND-9", "SND-11", "SND-12")
 def test_two_senders_at_once(run: Run) -> None:
     """What two send to one at the same time comes whole, each frame behind another."""
@@ -69,6 +72,7 @@ def test_two_senders_at_once(run: Run) -> None:
                 frames_of(script, connection, 6, sent, [names[connection]])
 
 
+@pytest.mark.beside(10)
 @pytest.mark.rules("SND-11", "SND-12")
 def test_long_conversation(run: Run) -> None:
     """Three accounts write to one another at once, messages of all lengths.

@@ -1,0 +1,50 @@
+"""How quickly a server answers, and how much of a run that leaves time for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+SLOW = 0.005
+"""Seconds for a reply from which on a run takes less of what takes many replies."""
+FEW = 6
+"""Examples of each property that are tried at least."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The pace of a server.
+
+    Args:
+        seconds: From a request to its reply, at best.
+    """
+
+    seconds: float = 0.0
+
+    @property
+    def slow(self) -> bool:
+        """Whether the server takes so long for each reply that a run gets long."""
+        return self.seconds > SLOW
+
+    def part(self, count: int) -> int:
+        """Return how many of so many examples there is time for."""
+        if not self.slow:
+            return count
+        return min(count, max(FEW, int(count * SLOW / self.seconds)))
+
+    def portion(self, every: Sequence[T], turn: int) -> list[T]:
+        """Return as many of these as there is time for: others at each turn."""
+        count = self.part(len(every))
+        return [
+            every[at % len(every)] for at in range(turn * count, (turn + 1) * count)
+        ]
+
+    def told(self, examples: int) -> list[str]:
+        """Tell what a run of so many examples has left out."""
+        tried = self.part(examples)
+        if tried == examples:
+            return []
+        return [
+            f"a reply takes {self.seconds * 1000:.0f} ms: no more than {tried} of "
+            f"{examples} examples were tried, and as small a part of all cuts"
+        ]
