@@ -21,6 +21,7 @@ from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import (
     CREATE,
     DELETE,
+    DELIVER,
     LIST,
     LISTRESPONSE,
     LOGIN,
@@ -476,3 +477,41 @@ def test_failures_join() -> None:
     assert failure.rules == ("FRM-1", "FRM-10")
     besides = "besides, expected all; got some"
     assert failure.detail == f"{besides}; {besides}"
+
+
+def left_without_replies(stage: Stage, command: int) -> None:
+    """End a conversation with this request on its second connection."""
+    conversation = Conversation(stage, {})
+    for name in "AB":
+        conversation.perform(Open(name))
+    conversation.perform(Send("A", LIST))
+    conversation.perform(Send("B", command))
+    with pytest.raises(Failure):
+        conversation.finish()
+
+
+def test_fence_that_is_not_taken_is_not_answered() -> None:
+    with staged() as stage:
+        conversation = Conversation(stage, {})
+        conversation.perform(Open("A"))
+        conversation.connections["A"].request = LIST
+        conversation.connections["A"].peer.push(MUCH)
+        with pytest.raises(Failure) as failed:
+            conversation.finish()
+    assert failed.value.got == LATER
+
+
+def test_all_are_asked_at_once_whether_anything_has_come() -> None:
+    with staged() as stage:
+        left_without_replies(stage, LIST)
+        assert [stage.heard(n, frame(LIST) + FENCE) for n in (0, 1)] == [True, True]
+
+
+@pytest.mark.parametrize("command", [DELETE, DELIVER])
+def test_request_without_a_reply_is_through_before_others_are_asked(
+    command: int,
+) -> None:
+    with staged() as stage:
+        left_without_replies(stage, command)
+        assert stage.heard(0, frame(LIST))
+        assert stage.heard(1, frame(command) + FENCE)

@@ -5,6 +5,7 @@ import pytest
 from tests.judged import judging
 from wirechat_conformance import frames, steps
 from wirechat_conformance.failure import Failure
+from wirechat_conformance.run import BACKLOG, SLOW_BACKLOG
 from wirechat_conformance.script import REPLIES, Script, messages_of
 
 
@@ -44,3 +45,18 @@ def test_no_more_messages_are_taken_than_are_asked_for() -> None:
         assert messages_of(script, "A", 1) == ([b"hi"], False)
         script.send("A", frames.LIST, run.unused)
         assert messages_of(script, "A") == ([b"hi"], True)
+
+
+@pytest.mark.parametrize(("repeated", "fences"), [(10.0, 3), (-1.0, 7)])
+def test_connections_are_opened_as_the_server_accepts_them(
+    repeated: float, fences: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wirechat_conformance.script.REPEATED", repeated)
+    with judging() as run:
+        run.room = SLOW_BACKLOG
+        with Script(run, "LIM-1") as script:
+            script.open(*[f"C{number}" for number in range(28)])
+            seen = [type(step) for step in script.steps]
+    assert seen.count(steps.Fence) == fences
+    assert seen[: BACKLOG + 1] == [steps.Open] * BACKLOG + [steps.Fence]
+    assert run.room == (SLOW_BACKLOG if repeated > 0 else BACKLOG)

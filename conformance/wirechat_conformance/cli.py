@@ -180,6 +180,13 @@ def _add_common(command: argparse.ArgumentParser) -> None:
         help="within which a reply must come (%(default)g)",
     )
     command.add_argument(
+        "--limit",
+        type=_seconds,
+        default=settings.DEFAULT_LIMIT,
+        metavar="SECONDS",
+        help="give up a run that takes longer (%(default)g)",
+    )
+    command.add_argument(
         "--json",
         default=SUPPRESS,
         type=_file,

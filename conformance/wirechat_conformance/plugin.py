@@ -177,7 +177,7 @@ class Judge:
         count = len(session.items)
         self._console.line(
             f"wirechat conformance of {self._report.server}: {count} cases, "
-            f"at most {self.settings.limit:g} s"
+            f"at most {self.settings.longest:g} s"
         )
         try:
             with chosen(self.settings) as target, Run(target, self.settings) as run:
@@ -208,7 +208,7 @@ class Judge:
                 self._console.progress(len(self.run.came_true), len(items), name)
 
     def _overdue(self) -> str:
-        self._report.inconclusive = f"not done within {self.settings.limit:g} s"
+        self._report.inconclusive = f"not done within {self.settings.longest:g} s"
         return self._report.inconclusive
 
     def _cases(self, session: pytest.Session) -> None:

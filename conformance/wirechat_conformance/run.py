@@ -55,7 +55,7 @@ class Run:
         self.target = target
         self.settings = settings
         self.patience = Patience(settings.timeout)
-        self.patience.until = time.monotonic() + settings.limit
+        self.patience.until = time.monotonic() + settings.longest
         self.choices: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """Each free choice, and how often the server took which."""
         self.witness: Peer | None = None

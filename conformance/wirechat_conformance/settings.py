@@ -9,7 +9,8 @@ DEFAULT_TIMEOUT = 2.0
 """Seconds within which a reply comes, "at once" in the protocol's words."""
 DEFAULT_EXAMPLES = 60
 """Examples of each property: as many as let a run end within ten seconds."""
-
+DEFAULT_LIMIT = 600.0
+"""Seconds for a run: a server is free to take a second for each reply."""
 MINUTE = 60.0
 """Seconds for which a silent connection stays open at least (LIM-5)."""
 
@@ -27,7 +28,7 @@ class Settings:
         examples: How many examples of each property; with 0 transcripts alone.
         seed: Makes repeatable what is random.
         idle: Seconds for which idle connections are held at least (LIM-5).
-        limit: Seconds after which no further case is begun.
+        limit: Seconds after which a run is given up.
         json: Where to write the report as JSON.
         save: The folder for counterexamples.
         list: Whether to list rules and cases, and run none.
@@ -41,7 +42,7 @@ class Settings:
     examples: int = DEFAULT_EXAMPLES
     seed: int = 0
     idle: float = 0.0
-    limit: float = 600.0
+    limit: float = DEFAULT_LIMIT
     json: str = ""
     save: str = ""
     list: bool = False
@@ -53,6 +54,11 @@ class Settings:
             return self.launch
         host, port = self.server
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a run takes at most."""
+        return self.limit + self.idle
 
     @property
     def argument(self) -> str:
