@@ -18,7 +18,7 @@ HEAD = """
 import pytest
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.names import NoNameError
-from wirechat_conformance.run import GoneError
+from wirechat_conformance.peer import GoneError
 
 pytestmark = pytest.mark.rules("SND-5")
 tries = []
