@@ -194,6 +194,7 @@ class Judge:
             self._report.inconclusive = str(error)
         except OverdueError:
             self._overdue()
+            self._cases(session)
         except KeyboardInterrupt:
             self._report.inconclusive = "interrupted"
 
