@@ -55,7 +55,6 @@ class Run:
         self.target = target
         self.settings = settings
         self.patience = Patience(settings.timeout)
-        self.patience.until = time.monotonic() + settings.longest
         self.choices: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """Each free choice, and how often the server took which."""
         self.witness: Peer | None = None
@@ -80,6 +79,7 @@ class Run:
         self.room = SLOW_BACKLOG if self.slow else BACKLOG
         """Connections that may wait to be accepted."""
         self.patience.forgiving = True
+        self.patience.until = time.monotonic() + settings.longest
 
     def connect(self, receive_buffer: int | None = None) -> Peer:
         """Return a new connection.
