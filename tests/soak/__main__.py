@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
-from tests.soak.friends import Friend, Sleeper, problem
+from tests.soak.couples import Mortal, Sleeper
+from tests.soak.friends import Friend, problem
 from tests.soak.hostile import CROWD
 from tests.soak.line import PATIENCE, Address, Fault, Line
 from tests.soak.watched import Ended, Figures, Watched
 from wirechat.codec import Command, encode
 
 SERVER = f"{sys.executable} -m wirechat.server --port 0"
-SLEEPERS = 4
+SLEEPERS = MORTALS = 4
 ROOM = 100
 """Descriptors that are left for foes when all friends are there: too few."""
 MEMORY = 32.0
@@ -36,6 +37,7 @@ class Soak:
     address: Address
     friends: list[Friend]
     sleepers: list[Sleeper]
+    mortals: list[Mortal]
     peak: Figures
     problems: list[str] = field(default_factory=list)
     stop: Event = field(default_factory=Event)
@@ -46,20 +48,23 @@ class Soak:
         yield from self.friends
         for sleeper in self.sleepers:
             yield from (sleeper.sender, sleeper.reader)
+        for mortal in self.mortals:
+            yield from (mortal.writer, mortal.mortal)
 
 
 def party(address: Address, count: int, start: Figures) -> Soak:
     """Return a run with so many friends."""
     friends = [Friend(f"friend.{at}", address) for at in range(count)]
     sleepers = [Sleeper(f"sleeper.{at}", address) for at in range(SLEEPERS)]
-    return Soak(address, friends, sleepers, start)
+    mortals = [Mortal(f"mortal.{at}", address) for at in range(MORTALS)]
+    return Soak(address, friends, sleepers, mortals, start)
 
 
 def chat(soak: Soak, server: Watched, seconds: float) -> None:
     """Have all chat for so long, while foes do what they can."""
     where = "{}:{}".format(*soak.address)
     hostile = [sys.executable, "-m", "tests.soak.hostile", where]
-    everybody = [*soak.friends, *soak.sleepers]
+    everybody = [*soak.friends, *soak.sleepers, *soak.mortals]
     with (
         subprocess.Popen([*hostile, "--seconds", str(seconds)]) as foes,
         ThreadPoolExecutor(len(everybody)) as pool,
@@ -81,10 +86,11 @@ def started(soak: Soak, pool: ThreadPoolExecutor) -> Iterator[Future[None]]:
         friend.visit()
     names = [friend.name for friend in soak.friends]
     for friend in soak.friends:
-        others = [name for name in names if name != friend.name]
-        yield pool.submit(friend.live, others, soak.stop)
+        yield pool.submit(friend.live, names, soak.stop)
     for sleeper in soak.sleepers:
         yield pool.submit(sleeper.live, soak.stop)
+    for mortal in soak.mortals:
+        yield pool.submit(mortal.live, soak.stop)
 
 
 def watch(
@@ -131,6 +137,10 @@ def judge(soak: Soak, start: Figures, end: Figures, ended: Ended, log: str) -> N
         "descriptors were never used up": FULL not in lines,
         "no sleeper was cut off": not any(one.cut_off for one in soak.sleepers),
         "a friend did not come again": any(one.visits < 3 for one in soak.friends),
+        "no account was made again": not any(one.lives > 1 for one in soak.mortals),
+        "nobody wrote to themselves": not any(
+            one.accepted[one.name] for one in soak.friends
+        ),
     }
     soak.problems += [told for told, is_so in wrong.items() if is_so]
 
@@ -142,7 +152,8 @@ def report(soak: Soak, start: Figures, end: Figures, ended: Ended) -> None:
         f"friends {len(friends)}, sessions {sum(one.visits for one in friends)}, "
         f"messages {sum(sum(one.accepted.values()) for one in friends)}, "
         f"refused connections {sum(one.refused for one in friends)}, "
-        f"cut off {sum(one.cut_off for one in soak.sleepers)}"
+        f"cut off {sum(one.cut_off for one in soak.sleepers)}, "
+        f"made again {sum(one.lives - 1 for one in soak.mortals)}"
     )
     for when, figures in ("start", start), ("peak", soak.peak), ("end", end):
         print(
@@ -155,7 +166,7 @@ def report(soak: Soak, start: Figures, end: Figures, ended: Ended) -> None:
 
 def run(command: str, seconds: float, count: int, log: Path) -> Soak:
     """Run the soak test against the server that a command starts."""
-    descriptors = count + 2 * SLEEPERS + ROOM
+    descriptors = count + 2 * (SLEEPERS + MORTALS) + ROOM
     assert descriptors < count + CROWD
     with Watched(shlex.split(command), descriptors, log) as server:
         start = server.figures()
