@@ -1,6 +1,7 @@
 """The server as a command: what it prints, its exit status, its signals, its limits."""
 
 import contextlib
+import os
 import resource
 import signal
 import socket
@@ -120,9 +121,27 @@ def test_wrong_options(options: list[str], capsys: pytest.CaptureFixture[str]) -
     assert errors.count("\n") == 1
 
 
-def test_unknown_host(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--host", "127.0.0.256"]) == 2
-    assert capsys.readouterr().err.startswith("wirechat-server: 127.0.0.256:9000: ")
+@pytest.mark.parametrize("host", ["127.0.0.256", "a..b"])
+def test_unknown_host(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--host", host]) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"wirechat-server: {host}:9000: ")
+    assert errors.count("\n") == 1
+
+
+def test_output_that_nobody_reads() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        done = subprocess.run(
+            [*COMMAND, "--port", "0"],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=BOUND,
+        )
+    told = "wirechat-server: standard output: Broken pipe\n"
+    assert (done.returncode, done.stderr) == (2, told)
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="there is no IPv6 here")

@@ -257,17 +257,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         server = server_of(options)
-    except OSError as problem:
-        where = shown((options.host, options.port))
-        print(f"wirechat-server: {where}: {problem.strerror}", file=sys.stderr)
-        return 2
+    except (OSError, UnicodeError) as problem:
+        return fail(shown((options.host, options.port)), problem)
     # Held back here, and in every thread that is started from here, for sigwait.
     signals = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     with server:
-        print(f"listening on {shown(server.address)}", flush=True)
+        try:
+            print(f"listening on {shown(server.address)}", flush=True)
+        except OSError as problem:  # and nobody learns where it listens
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return fail("standard output", problem)
         signal.sigwait(signals)
     return 0
+
+
+def fail(what: str, problem: OSError | UnicodeError) -> int:
+    """Say on stderr why nothing is served, and return the exit status."""
+    reason = getattr(problem, "strerror", None) or problem
+    print(f"wirechat-server: {what}: {reason}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":
