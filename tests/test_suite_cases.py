@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 from unittest.mock import patch
 
@@ -47,7 +47,7 @@ from wirechat_conformance.cases import (
 )
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES
-from wirechat_conformance.run import asked
+from wirechat_conformance.run import GoneError, asked
 from wirechat_conformance.script import Script
 
 PARTS: dict[str, Part] = {
@@ -55,6 +55,7 @@ PARTS: dict[str, Part] = {
     **{fault.id: fault.part for fault in FAULTS.values()},
 }
 TIMEOUT = 0.1
+BOUND = 30.0
 ODD = encode(Command.LISTRESPONSE, "odd")
 """A reply that is right for no request but LIST."""
 
@@ -89,7 +90,7 @@ def failure_of(
 ) -> Failure:
     """Return how a case fails on a server with one part replaced."""
     with (
-        judging(assemble(part(server), 0), timeout=0.5, examples=6, seed=1) as run,
+        judging(assemble(part(server), 0), examples=6, seed=1) as run,
         pytest.raises(Failure) as failed,
     ):
         case(run, **arguments)
@@ -136,6 +137,22 @@ class ThreeInReverse(Chat):
             return [echo]
         del self.held[session]
         return [*held, echo]
+
+
+class DeletesAtTheSecondTry(Chat):
+    """Ends the session at DELETE, and removes the account at the next one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        account = session.account
+        if account is None or account.name in self.asked:
+            return super().delete(session, frame)
+        self.asked.add(account.name)
+        self.leave(session)
+        return []
 
 
 class EndsAtDeliver(Loop):
@@ -206,10 +223,10 @@ WRONG = [
         sent="at-once",
     ),
     row(
-        test_lim.test_a_hundred_connections,
-        "live-with-response",
+        test_lim.circle,
+        "live-to-sender",
         ["LIM-1"],
-        "expected an echo and a message; got SEND 30",
+        'pass it on" and SEND 30',
     ),
     row(
         test_lim.test_a_thousand_accounts,
@@ -270,7 +287,7 @@ WRONG = [
     ),
     row(
         test_races.test_race,
-        "delete-ends-session-only",
+        DeletesAtTheSecondTry,
         ["SND-12"],
         "expected an order of the requests that explains all replies; got none",
         race="all",
@@ -389,7 +406,7 @@ def test_what_is_said_of_a_server_that_is_right_in_a_way_of_its_own(
     choices: list[str],
 ) -> None:
     served = assemble(part(server), 0)
-    with judging(served, timeout=0.5) as run:
+    with judging(served) as run:
         case(run, **arguments)
         assert run.profile() == choices
     assert served.chat.accounts == {}  # whatever name was taken
@@ -485,6 +502,27 @@ def test_the_longest_names_are_taken_that_a_server_likes(
         assert test_lim.long_name(script) == length
 
 
+@pytest.mark.parametrize("times", [0, 1, 2])
+@pytest.mark.parametrize("error", [GoneError(), Failure(["LIM-1"], "this", "that")])
+def test_what_may_count_what_has_ended_is_tried_once_more(
+    times: int, error: Exception
+) -> None:
+    trouble = iter([error] * times)
+
+    def attempt() -> None:
+        for each in trouble:
+            raise each
+
+    with judging(timeout=TIMEOUT) as run:
+        begun = time.monotonic()
+        if times > 1:
+            with pytest.raises(type(error)):
+                test_lim.patiently(run, attempt)
+        else:
+            test_lim.patiently(run, attempt)
+        assert (time.monotonic() - begun >= TIMEOUT) is (times > 0)
+
+
 def test_an_account_that_is_neither_made_nor_refused() -> None:
     with (
         judging(assemble(TakenAnsweredOddly, 0)) as run,
@@ -518,7 +556,7 @@ class Backtracks(Chat):
     def list_names(self, session: Session, frame: Frame) -> Outbox:
         if frame.data.count(b"*") == 5:
             self.begun.set()
-            self.done.wait()
+            self.done.wait(BOUND)
         return super().list_names(session, frame)
 
 
@@ -527,16 +565,17 @@ def test_a_filter_that_takes_long_is_waited_for_up_to_a_point(ends: bool) -> Non
     chat = Backtracks()
 
     def end() -> None:
-        chat.begun.wait()
+        chat.begun.wait(BOUND)
         time.sleep(2.5 * TIMEOUT)  # being late is what this is about
         chat.done.set()
 
-    with judging(Server(chat=chat), timeout=TIMEOUT) as run:
-        ending = threading.Thread(target=end if ends else chat.begun.wait)
-        ending.start()
+    with judging(Server(chat=chat), timeout=TIMEOUT) as run, ExitStack() as stack:
+        stack.callback(chat.done.set)
+        if ends:
+            ending = threading.Thread(target=end)
+            ending.start()
+            stack.callback(ending.join)
         with pytest.raises(Failure, match="got nothing within"):
             test_lst.test_filters_that_backtrack(run)
-        ending.join()
         with closing(run.connect()) as peer:
             assert (asked(peer, run.unused) == NO_NAMES) is ends
-        chat.done.set()
