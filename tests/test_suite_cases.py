@@ -47,7 +47,8 @@ from wirechat_conformance.cases import (
 )
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES
-from wirechat_conformance.run import GoneError, asked
+from wirechat_conformance.peer import GoneError
+from wirechat_conformance.run import asked
 from wirechat_conformance.script import Script
 
 PARTS: dict[str, Part] = {
@@ -348,6 +349,17 @@ class Kept1000(Chat):
 
 MUCH = test_frm.test_half_close_behind_much_to_deliver
 RIGHT = [
+    row(
+        test_acc.test_username_of_all,
+        "sessions-end-later",  # so that the account is online for a while
+        [],
+        kind="digits-and-z",
+    ),
+    row(
+        test_frm.test_malformed_again_and_again,
+        "closes-after-error",
+        ["rejections: error reply and close (FRM-5)"],
+    ),
     row(
         test_acc.test_username_of_65536_octets,
         "most-names-taken",
