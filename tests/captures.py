@@ -1,9 +1,12 @@
 """Captures to be read: TCP segments, packed into packets and files of any kind."""
 
 import struct
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
+
+from wirechat_tools.traffic import Gap, Octets, Traffic
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 TIME = 1_795_491_300_123_456_000
@@ -138,3 +141,14 @@ def pcapng(packets: Iterable[bytes], link: int = 1, order: str = "<") -> bytes:
 def cuts(octets: bytes, size: int) -> Iterator[bytes]:
     """Give octets in chunks of this size."""
     return (octets[at : at + size] for at in range(0, len(octets), size))
+
+
+def heard(traffic: Iterable[Traffic]) -> dict[str, bytes]:
+    """Return what each side has said, a gap as so many question marks."""
+    said: dict[str, bytes] = defaultdict(bytes)
+    for event in traffic:
+        if isinstance(event, Octets):
+            said[event.stream.side] += event.octets
+        elif isinstance(event, Gap):
+            said[event.stream.side] += b"?" * event.size
+    return dict(said)

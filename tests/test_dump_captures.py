@@ -1,7 +1,6 @@
 """Captures of every kind give the streams that were sent, and tell what is wrong."""
 
 import struct
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -22,6 +21,7 @@ from tests.captures import (
     cuts,
     enhanced,
     ethernet,
+    heard,
     interface,
     ip,
     pcap,
@@ -33,22 +33,11 @@ from wirechat_tools.connections import Connections, captured
 from wirechat_tools.pcap import Packet, packets
 from wirechat_tools.reassembly import PATIENCE, PATIENCE_ACKED
 from wirechat_tools.tcpip import Refused, Segment, segment
-from wirechat_tools.traffic import End, Fault, Gap, Octets, Traffic
+from wirechat_tools.traffic import End, Fault, Gap, Traffic
 
 TURNS = [(">", encode(0, "ann")), ("<", encode(6)), (">", bytes(range(256)) * 8)]
 SAID = {">": TURNS[0][1] + TURNS[2][1], "<": TURNS[1][1]}
 TALK = conversation(TURNS)
-
-
-def heard(traffic: Iterable[Traffic]) -> dict[str, bytes]:
-    """Return what each side has said, a gap as so many question marks."""
-    said: dict[str, bytes] = defaultdict(bytes)
-    for event in traffic:
-        if isinstance(event, Octets):
-            said[event.stream.side] += event.octets
-        elif isinstance(event, Gap):
-            said[event.stream.side] += b"?" * event.size
-    return dict(said)
 
 
 def faults(traffic: Iterable[Traffic]) -> list[str]:
