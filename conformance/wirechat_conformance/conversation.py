@@ -16,6 +16,8 @@ from wirechat_conformance.transcript import write_step
 
 SHOWN = 14
 """Lines of a conversation that a failure shows, the last ones."""
+TELLING = {frames.SEND, frames.LOGIN, None}
+"""Requests on which it tells whether a session has ended: the last may be either."""
 WIDTH = 200
 """Characters of a step that a failure shows."""
 ANSWERED = {frames.CREATE, frames.LIST, frames.SEND, frames.LOGIN}
@@ -33,9 +35,9 @@ class Stage(Protocol):
     unused: bytes
     """A username that no account ever has."""
     grace: float
-    """Seconds between the end of a connection and the next step. Its session ends with
-    it (FRM-9), but a server may well close a moment before it takes note of that, and
-    from outside there is no way to see it."""
+    """Seconds between the end of a connection and what asks for its session to have
+    ended. It ends with the connection (FRM-9), but a server may well close a moment
+    before it takes note of that, and from outside there is no way to see it."""
 
     def connect(self, receive_buffer: int | None = None) -> Peer:
         """Return a new connection."""
@@ -109,7 +111,8 @@ class Conversation:
         self._stage = stage
         self._cut = cut
         self._together = together
-        self._ends = False
+        self._ends = 0.0
+        """When the server last ended a connection, if it did."""
         self._log: list[tuple[str, steps.Step | Received | str]] = []
 
     def __enter__(self) -> Self:
@@ -236,7 +239,7 @@ class Conversation:
         failure.taken = len(self.steps)
         failure.late = mismatch.late
         # No session that ends late makes a request succeed that is to be refused.
-        failure.ends = self._ends and not isinstance(step, steps.Refusal)
+        failure.ends = bool(self._ends) and not isinstance(step, steps.Refusal)
         return failure
 
     def _bound(self, line: str) -> str:
@@ -307,6 +310,9 @@ class Conversation:
                 raise MismatchError(f"nothing taken: {silence}") from None
 
     def _send(self, connection: Connection, step: steps.Send) -> None:
+        if step.command in TELLING and not isinstance(step, steps.Repeat):
+            wait = self._ends + self._stage.grace - time.monotonic()
+            time.sleep(max(0.0, wait))
         self._note(connection, step)
         self._ask(connection, step.command, step.octets(self.names))
 
@@ -385,8 +391,7 @@ class Conversation:
         frame = self.next(connection)
         if frame is not None:
             raise MismatchError(judge.describe(frame))
-        self._ends = True
-        time.sleep(self._stage.grace)
+        self._ends = time.monotonic()
 
     def _half_close(self, connection: Connection, step: steps.HalfClose) -> None:
         self._note(connection, step)

@@ -180,7 +180,7 @@ class Script(Conversation):
         """Return what says that something else came than what was expected."""
         told = describe(got) if isinstance(got, Received) else got or "closed"
         failure = Failure(self.rules, expected, told, detail, self.shown())
-        failure.ends = self._ends
+        failure.ends = bool(self._ends)
         return failure
 
 

@@ -15,6 +15,7 @@ from tests.parts import (
     Connection,
     Frame,
     Loop,
+    Malformed,
     Message,
     Outbox,
     Server,
@@ -24,6 +25,7 @@ from tests.parts import (
     is_error,
     messages,
 )
+from tests.variants.answers import ToldBeforeTheData
 from wirechat.codec import HEADER_SIZE
 
 # FRM-3, FRM-7: buffers and lengths.
@@ -249,10 +251,12 @@ class DeleteLosesNeighbours(Chat):
 
 @breaks("FRM-10")
 class ResetsAreNotCounted(Server):
-    """Serves so many connections, and never forgets one that was reset."""
+    """Has room for 1,090 connections, and gives none back that was reset."""
+
+    slots = 1090
 
     def __init__(self, port: int) -> None:
-        super().__init__(port=port, max_connections=1090)
+        super().__init__(port=port, max_connections=self.slots)
 
     def end(self, connection: Connection) -> None:
         try:
@@ -260,6 +264,13 @@ class ResetsAreNotCounted(Server):
         except OSError:
             self.max_connections -= 1
         super().end(connection)
+
+
+@breaks("FRM-10")
+class ResetsAreNotCountedIn256(ResetsAreNotCounted):
+    """Has room for 256 connections, and gives none back that was reset."""
+
+    slots = 256
 
 
 @breaks("ACC-4")
@@ -277,3 +288,59 @@ class WholeWordsChecked(Steps):
 
     def ascii(self, data: bytes) -> bool:
         return data[: len(data) & ~7].isascii()
+
+
+@breaks("DAT-3")
+class FieldsCountedInAnOctet(Steps):
+    """Takes 257 fields for one."""
+
+    def fields(self, command: int, data: bytes) -> list[str]:
+        found = super().fields(command, data)
+        return found[: len(found) % 256]
+
+
+@breaks("DAT-3")
+class NoMoreThanEightFieldsCounted(Steps):
+    """Takes the first of more than eight fields."""
+
+    def fields(self, command: int, data: bytes) -> list[str]:
+        found = super().fields(command, data)
+        return found if len(found) <= 8 else found[:1]
+
+
+@breaks("SND-5")
+class SenderTrustedAfterAThousand(Chat):
+    """Looks at the sender of a connection's first thousand messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: Counter[Session] = Counter()
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        self.sent[session] += 1
+        account = session.account
+        if account and self.sent[session] > 1000:
+            _, *others = frame.fields
+            data = "|||".join([account.name, *others]).encode()
+            return super().send(session, frame._replace(data=data))
+        return super().send(session, frame)
+
+
+@breaks("FRM-12")
+class SkipsNoMoreThan65535(ToldBeforeTheData):
+    """Counts in two octets how much is to be skipped."""
+
+    def next(self) -> Frame | Malformed | None:
+        found = super().next()
+        self.skipping %= 65536
+        return found
+
+
+@breaks("SND-7")
+class LongToOneselfOnce(Chat):
+    """Gives one copy of a message to oneself that has more than 32,768 octets."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        once = len(frame.data) > 32768 and all(to is session for to, _ in replies)
+        return replies[-1:] if once else replies

@@ -52,6 +52,16 @@ class EmptyMessageRefused(Chat):
 
 
 @breaks("SND-8")
+class FrameAsMessageRefused(Chat):
+    """Refuses a message that begins as a SEND frame does."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        if b"|||\0\2\0\0\0\0" in frame.data:
+            return [(session, error("this is a frame"))]
+        return super().send(session, frame)
+
+
+@breaks("SND-8")
 class TextEndsAtNul(Altering):
     """Ends a message at a NUL."""
 

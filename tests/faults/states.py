@@ -264,3 +264,14 @@ class ThirdMalformedEndsSession(Chat):
         if self.malformations[session] == 3:
             self.leave(session)
         return super().malformed(session, item)
+
+
+@breaks("ACC-9")
+class LoginBehindRefusedForgets(Remembering):
+    """Forgets what is kept at a LOGIN on a connection where one was refused."""
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().login(session, frame)
+        if session.account and session in self.refused:
+            self.release(session.account)
+        return replies

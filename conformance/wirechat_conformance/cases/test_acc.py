@@ -2,6 +2,7 @@
 
 import secrets
 import string
+from collections.abc import Mapping
 
 import pytest
 
@@ -148,6 +149,53 @@ def test_usernames_like_numbers(run: Run) -> None:
         script.fence("C")
         for connection in names:
             script.delete(connection)
+
+
+REFUSED: Mapping[str, tuple[str, bool, int, tuple[str, ...]]] = {
+    "create-of-one-that-exists": ("ACC-2", False, frames.CREATE, ("a",)),
+    "login-to-nobody": ("ACC-9", False, frames.LOGIN, ("nobody",)),
+    "login-to-one-online": ("ACC-10", False, frames.LOGIN, ("a",)),
+    "send-before-login": ("SND-4", False, frames.SEND, ("b", "a", "no")),
+    "deliver-before-login": ("DLV-3", False, frames.DELIVER, ()),
+    "delete-before-login": ("ACC-15", False, frames.DELETE, ()),
+    "create-in-session": ("ACC-7", True, frames.CREATE, ("nobody",)),
+    "login-in-session": ("ACC-11", True, frames.LOGIN, ("a",)),
+    "send-as-another": ("SND-5", True, frames.SEND, ("a", "a", "no")),
+    "send-to-nobody": ("SND-6", True, frames.SEND, ("b", "nobody", "no")),
+}
+"""The rule of a refusal, whether it is in a session, and the request."""
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.rules(REFUSED[k][0])) for k in REFUSED]
+)
+def test_one_refusal(run: Run, kind: str) -> None:
+    """Whatever is refused once, everything is then as it would be without."""
+    rule, in_session, command, fields = REFUSED[kind]
+    with Script(run, rule) as script:
+        a, b = script.account("A"), script.account("B")
+        names = {"a": a, "b": b, "nobody": run.unused}
+        script.leave("B")
+        script.send("A", frames.SEND, a, b, b"kept")
+        script.receive("A", frames.SEND, a, b, b"kept")
+        script.open("C")
+        if in_session:
+            script.login("C", b)
+        script.send("C", command, *(names.get(f, f.encode()) for f in fields))
+        script.error("C")
+        if not in_session:
+            script.login("C", b)
+        script.send("C", frames.DELIVER)
+        script.receive("C", frames.SEND, a, b, b"kept")
+        for sender, recipient, own, other in ((a, b, "A", "C"), (b, a, "C", "A")):
+            script.send(own, frames.SEND, sender, recipient, b"live")
+            script.receive(own, frames.SEND, sender, recipient, b"live")
+            script.receive(other, frames.SEND, sender, recipient, b"live")
+        script.send("A", frames.LIST, b)
+        script.listed("A", b)
+        script.delete("C")
+        script.send("C", frames.CREATE, b)
+        script.receive("C", frames.RESPONSE)
 
 
 @pytest.mark.rules("ACC-17")

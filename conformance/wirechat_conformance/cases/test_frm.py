@@ -81,6 +81,27 @@ def test_octet_above_ascii_anywhere(run: Run) -> None:
     sweep(run, "DAT-2", [frames.frame(frames.LIST, each) for each in wrong])
 
 
+COUNTS = [2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 100, 128, 129, 255]
+COUNTS += [256, 257, 258, 512, 513, 1000, 1025, 16_000]
+"""Fields, more than a command takes, of which a program may lose count."""
+
+
+@pytest.mark.rules("DAT-3")
+def test_every_number_of_fields(run: Run) -> None:
+    """Where a command takes one field, a frame with any other number is rejected."""
+    with Script(run) as script:
+        account = script.account("A")
+        script.leave("A")
+    one = {frames.CREATE: run.names.fresh(), frames.LIST: account}
+    one[frames.LOGIN] = account
+    wrong = [
+        frames.frame(command, name, *[b"x"] * (count - 1))
+        for command, name in one.items()
+        for count in COUNTS
+    ]
+    sweep(run, "DAT-3", wrong)
+
+
 MALFORMED = {
     "FRM-5": frames.frame(9, b"x"),
     "DAT-2": frames.frame(frames.LIST, b"\x80"),
@@ -146,7 +167,7 @@ def test_cuts_between_two_frames(run: Run) -> None:
             script.receive("A", frames.SEND, *fields)
 
 
-@pytest.mark.rules("FRM-4", "LIM-3", "SND-11", "SND-12", "DLV-1")
+@pytest.mark.rules("FRM-4", "LIM-3", "SND-5", "SND-11", "SND-12", "DLV-1")
 def test_a_thousand_messages_ahead_of_their_echoes(run: Run) -> None:
     """A thousand messages are sent without waiting, kept, and delivered.
 
@@ -183,6 +204,8 @@ def test_a_thousand_messages_ahead_of_their_echoes(run: Run) -> None:
             script.fail("the messages as they were sent, oldest first", "others")
         script.rules = ("LIM-3",)
         script.leave("C")
+        script.send("A", frames.SEND, recipient, recipient, b"in another's name")
+        script.error("A", "SND-5")
         script.send("A", frames.SEND, sender, recipient, b"again")
         script.receive("A", frames.SEND, sender, recipient, b"again")
 

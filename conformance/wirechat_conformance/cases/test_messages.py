@@ -64,6 +64,10 @@ WORDS = [
 """What means something elsewhere."""
 
 
+FRAMES = [frames.header(command, size) for command in range(8) for size in (0, 7)]
+"""Messages that look like frames, whole ones and others."""
+
+
 def lengths() -> list[bytes]:
     """Return messages of short lengths, and of all that are next to a power of two.
 
@@ -87,7 +91,7 @@ def texts() -> list[bytes]:
     ends = [octet + b"x" + octet for octet in octets]
     rows = [octet * 4 for octet in octets if octet != b"|"]
     pairs = [a + b for a in octets for b in octets if not a == b == b"|"]
-    return [*octets, *ends, *rows, *WORDS, b"".join(pairs)]
+    return [*octets, *ends, *rows, *WORDS, *FRAMES, b"".join(pairs)]
 
 
 KINDS: Mapping[str, tuple[Callable[[], list[bytes]], list[str]]] = {
