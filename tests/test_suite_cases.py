@@ -55,7 +55,7 @@ PARTS: dict[str, Part] = {
     **{variant.id: variant.part for variant in VARIANTS.values()},
     **{fault.id: fault.part for fault in FAULTS.values()},
 }
-TIMEOUT = 0.1
+TIMEOUT = 0.3
 BOUND = 30.0
 ODD = encode(Command.LISTRESPONSE, "odd")
 """A reply that is right for no request but LIST."""
@@ -480,7 +480,7 @@ class Full(Mortal):
 def test_a_server_that_takes_no_more_connections() -> None:
     server = Full()
     server.lives = -1
-    with judging(server) as run:
+    with judging(server, timeout=1.0) as run:
         server.lives = 8
         with pytest.raises(Failure) as failed:
             test_lim.test_a_thousand_connections(run)
@@ -573,7 +573,10 @@ class Backtracks(Chat):
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_a_filter_that_takes_long_is_waited_for_up_to_a_point(ends: bool) -> None:
+def test_a_filter_that_takes_long_is_waited_for_up_to_a_point(
+    ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(test_lst, "RECOVERY", 60 if ends else 1)
     chat = Backtracks()
 
     def end() -> None:
@@ -589,5 +592,16 @@ def test_a_filter_that_takes_long_is_waited_for_up_to_a_point(ends: bool) -> Non
             stack.callback(ending.join)
         with pytest.raises(Failure, match="got nothing within"):
             test_lst.test_filters_that_backtrack(run)
+        assert chat.begun.is_set()
         with closing(run.connect()) as peer:
             assert (asked(peer, run.unused) == NO_NAMES) is ends
+
+
+def test_a_server_that_takes_long_messages_slowly_gets_short_ones_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes = [max(map(len, texts)) for texts in test_snd.batches()]
+    assert max(sizes) > 64_000
+    monkeypatch.setattr(test_snd, "ENOUGH", 0)
+    few = [text for texts in test_snd.batches() for text in texts]
+    assert (len(few), max(map(len, few))) == (test_snd.SHORT, 4)

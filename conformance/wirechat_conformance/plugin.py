@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -361,9 +361,10 @@ def attempt(run: Run, item: pytest.Item) -> None:
     """
     if isinstance(item, TranscriptItem):
         replay.replay(run, item.transcript)
-    elif isinstance(item, pytest.Function):
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        item.obj(run, **parameters)
+    else:
+        function = cast(pytest.Function, item)
+        given = function.callspec.params if hasattr(function, "callspec") else {}
+        function.obj(run, **given)
 
 
 def rules(item: pytest.Item) -> tuple[str, ...]:
