@@ -275,3 +275,48 @@ class LoginBehindRefusedForgets(Remembering):
         if session.account and session in self.refused:
             self.release(session.account)
         return replies
+
+
+@breaks("SND-1")
+class DeliverTwiceEndsLive(Chat):
+    """Keeps what is for a session that has asked twice for what is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[Session] = Counter()
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        self.asked[session] += 1
+        return super().deliver(session, frame)
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        recipient = self.accounts.get(frame.fields[1])
+        to = recipient.session if recipient else None
+        if not recipient or not to or self.asked[to] < 2 or to is session:
+            return super().send(session, frame)
+        recipient.session = None
+        replies = super().send(session, frame)
+        recipient.session = to
+        return replies
+
+
+@breaks("SND-12")
+class FourthSessionGetsTwice(Chat):
+    """Sends twice what is for the fourth session of an account, and for later ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions: Counter[Account] = Counter()
+
+    def enter(self, session: Session, account: Account) -> Outbox:
+        self.sessions[account] += 1
+        return super().enter(session, account)
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        live = [
+            (to, octets)
+            for to, octets in replies
+            if to is not session and to.account and self.sessions[to.account] >= 4
+        ]
+        return [*live, *replies]
