@@ -344,3 +344,28 @@ class LongToOneselfOnce(Chat):
         replies = super().send(session, frame)
         once = len(frame.data) > 32768 and all(to is session for to, _ in replies)
         return replies[-1:] if once else replies
+
+
+@breaks("SND-2")
+class EchoOfThe257thMissing(Chat):
+    """Sends no echo for one message of a connection, behind 256 others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: Counter[Session] = Counter()
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        self.sent[session] += 1
+        replies = super().send(session, frame)
+        return replies[:-1] if self.sent[session] == 257 else replies
+
+
+@breaks("SND-7")
+class ToOneselfOnceWhileKept(Chat):
+    """Gives one copy of a message to oneself while others are kept."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        own = all(to is session for to, _ in replies)
+        kept = session.account and session.account.kept
+        return replies[-1:] if own and kept else replies

@@ -6,7 +6,9 @@ from tests.faults.registry import breaks
 from tests.parts import (
     Account,
     Chat,
+    Connection,
     Frame,
+    Items,
     Loop,
     Malformed,
     Outbox,
@@ -33,6 +35,26 @@ class TwelveRefusalsEnd(Loop):
         self.refused[session] += sum(map(is_error, frames))
         if self.refused[session] >= 12:
             self.connections[session].cut_off = True
+
+
+@breaks("FRM-4")
+class SecondRefusalDropsTheRest(Loop):
+    """Drops what came together with the second request that it refuses."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.refused: Counter[Session] = Counter()
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        super().send(session, frames, live)
+        self.refused[session] += sum(map(is_error, frames))
+
+    def requests(self, connection: Connection, items: Items) -> None:
+        for item in items:
+            before = self.refused[connection.session]
+            super().requests(connection, [item])
+            if before < 2 <= self.refused[connection.session]:
+                return
 
 
 class Remembering(Chat):

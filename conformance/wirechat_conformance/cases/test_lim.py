@@ -256,7 +256,7 @@ def make(script: Script, names: list[bytes]) -> list[bytes]:
     return made
 
 
-@pytest.mark.rules("LIM-3", "SND-12", "DLV-1")
+@pytest.mark.rules("LIM-3", "SND-2", "SND-12", "DLV-1")
 def test_a_thousand_kept_messages_of_a_hundred_octets(run: Run) -> None:
     """A thousand messages of 100 octets are kept for one, and delivered."""
     with Script(run, "LIM-3", "SND-12") as script:
@@ -267,8 +267,10 @@ def test_a_thousand_kept_messages_of_a_hundred_octets(run: Run) -> None:
             batch = texts[start : start + 500]
             octets = [frames.frame(frames.SEND, sender, recipient, t) for t in batch]
             script.octets("A", b"".join(octets))
+            script.rules = "LIM-3", "SND-2"
             for text in batch:
                 script.receive("A", frames.SEND, sender, recipient, text)
+        script.rules = "LIM-3", "SND-12"
         script.open("C")
         script.login("C", recipient)
         script.send("C", frames.DELIVER)

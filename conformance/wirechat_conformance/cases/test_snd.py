@@ -122,7 +122,7 @@ def frames_of(
             script.fail("the next message of one of its senders", frame)
 
 
-@pytest.mark.rules("SND-14", "SND-12")
+@pytest.mark.rules("SND-14", "SND-12", "SND-2")
 def test_a_thousand_unread_messages(run: Run) -> None:
     """A recipient may leave a thousand messages of 100 octets unread, and miss none."""
     with Script(run, "SND-14", "SND-12") as script:
@@ -132,8 +132,10 @@ def test_a_thousand_unread_messages(run: Run) -> None:
             batch = texts[start : start + 500]
             octets = [frames.frame(frames.SEND, sender, recipient, t) for t in batch]
             script.octets("A", b"".join(octets))
+            script.rules = ("SND-2",)
             for text in batch:
                 script.receive("A", frames.SEND, sender, recipient, text)
+        script.rules = "SND-14", "SND-12"
         for text in texts:
             script.receive("B", frames.SEND, sender, recipient, text)
 
