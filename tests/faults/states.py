@@ -342,3 +342,16 @@ class FourthSessionGetsTwice(Chat):
             if to is not session and to.account and self.sessions[to.account] >= 4
         ]
         return [*live, *replies]
+
+
+@breaks("DLV-1")
+class NoMoreThanTwoDelivers(Chat):
+    """Passes over DELIVER on a connection that has asked twice before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[Session] = Counter()
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        self.asked[session] += bool(session.account)
+        return super().deliver(session, frame) if self.asked[session] <= 2 else []
