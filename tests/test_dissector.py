@@ -10,9 +10,12 @@ from tests.captures import SERVER, Seg, conversation, ip, pcap
 from tests.dissected import TSHARK, dissected, dumped, tshark
 from wirechat.codec import encode, encode_data
 
-pytestmark = pytest.mark.skipif(
-    not TSHARK, reason="NOT TESTED: the dissector, as there is no tshark here"
-)
+pytestmark = [
+    pytest.mark.whole,
+    pytest.mark.skipif(
+        not TSHARK, reason="NOT TESTED: the dissector, as there is no tshark here"
+    ),
+]
 
 SEND = encode(2, "alicia", "bobert", "Hello, Bobert.")
 RIGHT = [

@@ -35,6 +35,8 @@ from wirechat_tools.pcap import Packet, packets
 from wirechat_tools.reassembly import WRAP
 from wirechat_tools.tcpip import FIN, SYN, addresses, segment
 
+pytestmark = pytest.mark.whole
+
 TSHARK = shutil.which("tshark")
 OCTETS = Random(1).randbytes(20_000)
 TURNS = [

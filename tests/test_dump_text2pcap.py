@@ -16,9 +16,12 @@ from wirechat_tools.render import Hex
 from wirechat_tools.traffic import Fault, Octets, Traffic
 
 TEXT2PCAP = shutil.which("text2pcap")
-pytestmark = pytest.mark.skipif(
-    not TEXT2PCAP, reason="NOT TESTED: what text2pcap reads, as there is none here"
-)
+pytestmark = [
+    pytest.mark.whole,
+    pytest.mark.skipif(
+        not TEXT2PCAP, reason="NOT TESTED: what text2pcap reads, as there is none here"
+    ),
+]
 HEXLIKE = "0000 41 42  00000010 ff |00 11| I 2026-11-24T03:35:00Z\n00000000  ff\n"
 TURNS = [
     (">", encode(0, "alicia") + encode(1)),

@@ -25,6 +25,8 @@ from wirechat_tools.pcapng import Capture
 from wirechat_tools.reading import read_traffic
 from wirechat_tools.traffic import End
 
+pytestmark = pytest.mark.whole
+
 DUMPCAP = shutil.which("dumpcap")
 BOUND = 10.0
 ENDS = 6

@@ -18,6 +18,8 @@ import pytest
 from tests.null_servers import MANNERS, Dies, Hangs, Mortal, NullServer
 from wirechat_conformance.report import INCONCLUSIVE, NOT_CONFORMANT
 
+pytestmark = pytest.mark.whole
+
 NEEDS_NO_ANSWER = {"LIM-5"}
 """A silent connection stays open where a server does nothing."""
 SILENT_SECONDS = 4.0

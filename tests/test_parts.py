@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parent.parent
 
 MODULES = pytest.mark.parametrize("module", ["tests.faults", "tests.variants"])

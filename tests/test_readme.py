@@ -20,6 +20,8 @@ from tests.parts import Part, assemble
 from wirechat.codec import Command, encode
 from wirechat.server import Server
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parent.parent
 SHELL = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
 LINES = [line for block in SHELL for line in block.replace("\\\n", "").splitlines()]

@@ -20,6 +20,8 @@ from wirechat_tools.dump import main as dump
 from wirechat_tools.record import main
 from wirechat_tools.relay import Relay
 
+pytestmark = pytest.mark.whole
+
 FULL = Path("/dev/full")
 RUN = [sys.executable, "-c", "from wirechat_tools.record import main; exit(main())"]
 

@@ -16,6 +16,8 @@ import pytest
 from wirechat.codec import REPLIES, Command, Decoder, Frame, encode
 from wirechat.server import main, options_of, server_of
 
+pytestmark = pytest.mark.whole
+
 COMMAND = [sys.executable, "-m", "wirechat.server"]
 BOUND = 10.0
 SLACK = 1.5  # seconds that a busy machine may add

@@ -16,6 +16,8 @@ from tests.soak.line import Fault, Line
 from tests.soak.watched import Figures
 from wirechat.codec import Command, encode
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.mark.parametrize(
     ("count", "visits", "told"),

@@ -19,6 +19,8 @@ from wirechat_conformance.peer import OverdueError
 from wirechat_conformance.report import CONFORMANT, INCONCLUSIVE
 from wirechat_conformance.run import Run
 
+pytestmark = pytest.mark.whole
+
 LATE = Pace(3 * SLOW)
 
 

@@ -263,6 +263,7 @@ def test_server_has_a_name_and_is_an_argument_again(
     assert Settings.load(settings.dump()) == settings
 
 
+@pytest.mark.whole
 def test_a_run_that_is_told_to_end_ends_what_it_launched(tmp_path: Path) -> None:
     told = tmp_path / "port"
     server = f"echo {{port}} > {told}.new; mv {told}.new {told}; exec {REFERENCE}"

@@ -14,6 +14,8 @@ from wirechat_conformance import cli
 from wirechat_conformance.report import CONFORMANT, INCONCLUSIVE, NOT_CONFORMANT, USAGE
 from wirechat_conformance.settings import Settings
 
+pytestmark = pytest.mark.whole
+
 HEAD = """
 import pytest
 from wirechat_conformance.failure import Failure

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.whole
+
 
 def test_the_reference_conforms(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "wirechat_conformance", "run", "--reference"]

@@ -20,6 +20,8 @@ from wirechat.console import Console
 from wirechat.server import Server
 from wirechat.terminal import Conversation, chat, main
 
+pytestmark = pytest.mark.whole
+
 BOUND = 10
 """Seconds to wait for what must come."""
 WIRECHAT = [sys.executable, "-m", "wirechat.terminal"]

@@ -6,6 +6,8 @@ from tests.faults import FAULTS
 from tests.traceability import TABLE, collected, table
 from wirechat_conformance.rules import RULES
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def cases() -> dict[str, tuple[str, ...]]:
