@@ -1,5 +1,6 @@
 """What holds for all tests, and what several of them need."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,8 @@ from wirechat_conformance.plugin import MARKERS
 # How long an example takes is a matter of the machine: it may be busy with others.
 settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
+# What a test starts has an output that is buffered, as it is for who uses it.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 
 def pytest_configure(config: pytest.Config) -> None:

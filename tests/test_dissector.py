@@ -62,6 +62,16 @@ CAPTURES = {
     "a frame over many segments": conversation(RIGHT[:5], size=7),
     "out of order and twice": swapped(conversation(RIGHT, size=1000)),
     "broken rules": conversation(WRONG, size=1000),
+    "a frame and the beginning of another": conversation(
+        [(">", encode(1) + SEND + encode(3)), ("<", encode(7) + SEND)], size=60
+    ),
+    **{
+        f"a length of 2 to the {power}th": conversation(
+            [(">", SEND), ("<", encode(6) + b"\0\6" + length.to_bytes(40, "big"))]
+        )
+        for power in (63, 64, 319)
+        for length in [2**power + 3]
+    },
 }
 
 
@@ -86,6 +96,8 @@ def test_info_column_says_what_a_frame_is(tmp_path: Path) -> None:
         "LISTRESPONSE of 2 fields, 15 octets",
     ]
     assert "no frame (FRM-2)" in told
+    protocols = tshark(path, "-Y", "wirechat", "-T", "fields", "-e", "_ws.col.Protocol")
+    assert set(protocols.split()) == {"WIRECHAT"}
 
 
 @pytest.mark.parametrize(
@@ -110,6 +122,13 @@ def test_another_port_is_named_on_the_command_line(tmp_path: Path) -> None:
     assert list(dissected(path)) == []
     (shown,) = dissected(path, "-d", "tcp.port==4321,wirechat")
     assert shown.rules == ["FRM-5"]
+
+
+def test_two_equal_ports_do_not_tell_who_is_the_server(tmp_path: Path) -> None:
+    turns = [(">", encode(0, "ann")), ("<", encode(6))]
+    segments = conversation(turns, client=("127.0.0.2", SERVER[1]))
+    path = write(tmp_path / "capture.pcap", segments)
+    assert [(one.command, one.rules) for one in dissected(path)] == [(0, []), (6, [])]
 
 
 def test_frame_that_is_not_put_together_is_cut_off(tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ def hexed(packets: list[bytes]) -> bytes:
     return dumped(pcapng(packets), 1 << 20, Hex(full=True))[0].encode()
 
 
+def xxd(octets: bytes) -> bytes:
+    rows = enumerate(cuts(octets, 16))
+    return b"".join(f"{16 * n:08x}: {row.hex(' ', 2)}\n".encode() for n, row in rows)
+
+
 FILES: list[Callable[[list[bytes]], bytes]] = [
     pcap,
     pcapng,
@@ -64,6 +69,7 @@ FILES: list[Callable[[list[bytes]], bytes]] = [
     hexed,
     lambda _: RAW,
     lambda _: RAW.hex(" ").encode(),
+    lambda _: xxd(RAW),
     lambda _: SCRIPT,
 ]
 

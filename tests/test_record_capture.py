@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.dissected import TSHARK, tshark
 from tests.relayed import Seen, chat, relaying
 from wirechat.codec import encode
 from wirechat.server import Server
+from wirechat_tools.pcap import Packet, packets
 from wirechat_tools.pcapng import Capture
 from wirechat_tools.reading import read_traffic
+from wirechat_tools.tcpip import ACK, FIN, RST, segment
 from wirechat_tools.traffic import Fault, Octets, Stream
 
 
@@ -45,3 +48,34 @@ def test_capture_of_other_addresses(client: str, server: str) -> None:
     assert [(e.octets, e.time, e.stream.side) for e in octets] == [
         (encode(1), 10**18, ">")
     ]
+
+
+def test_how_a_connection_ends() -> None:
+    file = io.BytesIO()
+    capture = Capture(file)
+    for number, end in (1, capture.ended), (2, capture.reset):
+        capture.opened(number, 10**18, ("127.0.0.1", number), ("127.0.0.1", 9000))
+        end(Stream(number, side="<"), 10**18)
+    ends = [p for p in packets([file.getvalue()]) if isinstance(p, Packet)][3::4]
+    assert [found.flags for p in ends if (found := segment(p))] == [
+        ACK | FIN,
+        ACK | RST,
+    ]
+
+
+@pytest.mark.skipif(not TSHARK, reason="NOT TESTED: the capture in tshark, without it")
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_wireshark_has_nothing_to_say_against_it(host: str, tmp_path: Path) -> None:
+    path = tmp_path / "chat.pcapng"
+    with path.open("wb", buffering=0) as file:
+        capture = Capture(file)
+        capture.opened(1, 10**18, (host, 40000), (host, 9000))
+        for side in "><><":
+            capture.passed(Stream(1, side=side), 10**18, encode(1, "odd"))
+        capture.ended(Stream(1, side=">"), 10**18)
+        capture.ended(Stream(1, side="<"), 10**18)
+    checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
+    sums = 'tcp.checksum.status == "Bad" or ip.checksum.status == "Bad"'
+    wrong = f"tcp.analysis.flags or _ws.malformed or {sums}"
+    assert tshark(path, *checks, "-Y", wrong) == ""
+    assert tshark(path, "-Y", "tcp.flags.fin == 1").count("\n") == 2
