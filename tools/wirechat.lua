@@ -164,7 +164,7 @@ local function frame_size(range)
     local version = range(0, 1):uint()
     if version ~= 0 then return nil, "FRM-2", "version " .. version .. " is not 0" end
     local length = announced(range)
-    if length < 0 or length >= MOST_DATA then
+    if length >= MOST_DATA then
         return nil, "FRM-8", "data length is over what can be put together"
     end
     return HEADER_SIZE + length
