@@ -359,6 +359,7 @@ RIGHT = [
         test_frm.test_malformed_again_and_again,
         "closes-after-error",
         ["rejections: error reply and close (FRM-5)"],
+        rule="FRM-5",
     ),
     row(
         test_acc.test_username_of_65536_octets,

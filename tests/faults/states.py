@@ -355,3 +355,13 @@ class NoMoreThanTwoDelivers(Chat):
     def deliver(self, session: Session, frame: Frame) -> Outbox:
         self.asked[session] += bool(session.account)
         return super().deliver(session, frame) if self.asked[session] <= 2 else []
+
+
+@breaks("DAT-2")
+class MalformedForgetsKept(Chat):
+    """Tells of an octet above 0x7F, and forgets what is kept for the session."""
+
+    def malformed(self, session: Session, item: Malformed) -> Outbox:
+        if item.rule == "DAT-2" and session.account:
+            self.release(session.account)
+        return super().malformed(session, item)
