@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests import judging
 from wirechat.server import Server
 from wirechat_conformance import cli
 from wirechat_conformance.report import CONFORMANT, INCONCLUSIVE, NOT_CONFORMANT, USAGE
@@ -98,6 +99,21 @@ def test_case_that_fails(judge: Judging) -> None:
         "so it is",
         "    A open",
     ]
+
+
+def test_a_case_tells_how_to_run_it_again(judge: Judging, server: Server) -> None:
+    judged = judge("def test_one(run): fail()", seed=7)
+    where = "{}:{}".format(*server.address)
+    command = f"wirechat-conformance run {where} --only given/one --seed 7"
+    assert judged.message.splitlines()[-1] == f"replay    {command}"
+
+
+def test_a_file_tells_how_to_replay_it_again(tmp_path: Path) -> None:
+    path = tmp_path / "a chat.txt"
+    path.write_text("title T\nA open\nA > DELETE 0\nA < RESPONSE 0  DLV-1\n")
+    replay = ("replay", str(path))
+    told = judging.judge(Server, tmp_path, "--seed", "7", command=replay).output
+    assert f"replay    wirechat-conformance replay '{path}' 127.0.0.1:" in told
 
 
 @pytest.mark.parametrize(

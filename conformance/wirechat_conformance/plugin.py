@@ -6,6 +6,7 @@ marked with the rules that it checks.
 """
 
 import json
+import shlex
 import signal
 import sys
 import traceback
@@ -320,18 +321,23 @@ class Judge:
             told = "".join(traceback.format_exception(error)).rstrip().splitlines()
             message = "the suite's own fault, which says nothing of the server"
             return Result(*known, "error", call.duration, message, (), tuple(told))
-        server = self.settings.argument
-        again = f"wirechat-conformance run {server} --only {case_id(item)}"
         details = [
             f"expected  {error.expected}",
             f"got       {error.got}",
             *([error.detail] if error.detail else []),
             *(f"    {line}" for line in error.log),
-            f"replay    {again} --seed {self.settings.seed}",
+            f"replay    wirechat-conformance {self._command(item)}",
         ]
         return Result(
             *known, "fail", call.duration, str(error), error.rules, tuple(details)
         )
+
+    def _command(self, item: pytest.Item) -> str:
+        """Return what has the command run this case alone, as it was run."""
+        server, seed = self.settings.argument, self.settings.seed
+        if isinstance(item, TranscriptItem) and item.session.isinitpath(item.path):
+            return f"replay {shlex.quote(str(item.path))} {server} --seed {seed}"
+        return f"run {server} --only {case_id(item)} --seed {seed}"
 
     # --- the verdict ---
 
