@@ -195,8 +195,6 @@ class Peer:
         if time.monotonic() > until:
             self.patience.lost()
             raise SilenceError(f"not done within {WHOLE} times the time-out")
-        if self._read():
-            return
         bound, begun = self.patience.bound, time.monotonic()
         poll = select.poll()
         poll.register(
@@ -209,22 +207,21 @@ class Peer:
         self.patience.waited(time.monotonic() - begun)
         self._read()
 
-    def _read(self) -> bool:
-        """Take what has come; say whether that was anything."""
+    def _read(self) -> None:
+        """Take what has come."""
         if self.closed:
-            return False
+            return
         try:
             self._set(socket.IPPROTO_TCP, _QUICKACK, 1)
             octets = self.socket.recv(_CHUNK)
         except BlockingIOError:
-            return False
+            return
         except OSError:
             self.closed = "reset"
-            return True
+            return
         self.buffer += octets
         if not octets:
             self.closed = "closed"
-        return True
 
     def readable(self) -> None:
         """Wait until something has come, or the time-out is over, and take nothing."""

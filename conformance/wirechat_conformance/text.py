@@ -82,7 +82,7 @@ def read_items(written: str) -> list[Text]:
         parts = (
             (bytes.fromhex(hexadecimal),) if hexadecimal else _pieces(item["quoted"])
         )
-        items.append(tuple(_joined(parts * times)))
+        items.append(tuple(_joined(_times(tuple(_joined(parts)), times))))
         at = item.end()
     return items
 
@@ -102,6 +102,13 @@ def _pieces(quoted: str) -> Text:
             parts.append((piece["plain"] or piece["char"]).encode())
         at = piece.end()
     return tuple(parts)
+
+
+def _times(parts: Text, times: int) -> Text:
+    """Return parts so many times: octets alone in one piece, for there may be many."""
+    if len(parts) == 1 and isinstance(parts[0], bytes):
+        return (parts[0] * times,)
+    return parts * times
 
 
 def _joined(parts: Iterable[Part]) -> Iterator[Part]:
