@@ -24,8 +24,10 @@ NEEDS_NO_ANSWER = {"LIM-5"}
 """A silent connection stays open where a server does nothing."""
 SILENT_SECONDS = 4.0
 """Within which silence is given up: of the five, one is for the suite's start."""
-BUSY_SECONDS = 30.0
+BUSY_SECONDS = 10.0
 """Processor time that a run takes at most."""
+SECONDS = 20.0
+"""Within which a verdict is there: twice what it takes on a machine that is idle."""
 WHOLE: list[str] = []
 TRANSCRIPTS = ["--examples", "0", "--timeout", "0.5"]
 
@@ -101,6 +103,7 @@ def test_nothing_passes_on_a_server_that_is_none(
         judged = judge(server.address, tmp_path, options)
     assert (judged.status, judged.err) == (NOT_CONFORMANT, "")
     assert judged.passed <= NEEDS_NO_ANSWER
+    assert max(server.times) - min(server.times) < SECONDS
     assert judged.busy < BUSY_SECONDS
 
 

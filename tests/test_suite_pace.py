@@ -48,7 +48,7 @@ def test_server_whose_sessions_end_late_is_slow() -> None:
 def test_server_that_falls_silent_is_not_measured() -> None:
     with judging(timeout=0.1) as run:
         assert run.witness
-        run.witness.close()
+        run.witness.half_close()
         assert run._measured() == Pace()
 
 

@@ -214,9 +214,51 @@ def test_patience_wears_out_and_is_renewed() -> None:
     assert patience.bound == pytest.approx(0.8)
     patience.waited(1)
     assert patience.bound == 2
-    patience.renew()
-    patience.renew()
-    assert patience.bound == 2
-    patience.lost()
     patience.slowest = 0
+    with patience.renewed():
+        assert patience.bound == 2
+        assert patience.lost() == 0
+        assert patience.bound < 2
+    with patience.renewed():
+        assert patience.bound == 2
     assert patience.bound < 2
+
+
+def test_what_comes_late_is_waited_for_as_long_as_nothing_was_in_vain() -> None:
+    patience = Patience(2)
+    assert patience.lost() == 0
+    patience.came_late()
+    patience.forgiving = True
+    for _ in range(Patience.MERCY - 1):
+        assert patience.lost() == 2
+        patience.came_late()
+    assert patience.lost() == 2
+    patience.came_late()
+    assert patience.lost() == 0
+    assert patience.bound < 2
+
+
+def test_patience_is_worn_out_but_for_one_wait() -> None:
+    patience = Patience(2)
+    patience.forgiving = True
+    patience.wear_out()
+    assert patience.bound == 2
+    assert patience.lost() == 0
+    assert patience.bound < 2
+    patience.wear_out()
+    assert patience.bound < 2
+
+
+def test_reply_that_comes_late_is_told_and_costs_no_patience() -> None:
+    with staged() as stage:
+        stage.patience.forgiving = True
+        peer = stage.connect()
+        late = threading.Timer(1.5 * TIMEOUT, stage.servers[0].sendall, [SUCCESS])
+        late.start()
+        with pytest.raises(SilenceError) as silence:
+            peer.receive()
+        late.join()
+        assert silence.value.late
+        assert received(peer) == SUCCESS
+        stage.patience.lost()
+        assert stage.patience.bound == TIMEOUT

@@ -12,7 +12,7 @@ from tests.judged import judging
 from tests.parts import Chat, Frame, Outbox, Server, Session
 from wirechat.codec import Decoder, Malformed
 from wirechat.rules import error
-from wirechat_conformance import counterexample, frames
+from wirechat_conformance import frames
 from wirechat_conformance.cases.test_properties import damaged
 from wirechat_conformance.counterexample import REPLAYS, SWEEP, USERNAMES, Search
 from wirechat_conformance.failure import Failure
@@ -133,7 +133,7 @@ def test_a_session_that_ends_a_moment_too_late_once_is_no_fault() -> None:
 def test_nothing_is_made_smaller_once_the_time_is_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(counterexample, "SHRINKING", 0.0)
+    monkeypatch.setattr("wirechat_conformance.run.SHRINKING", 0.0)
     chat = Refusing(ALWAYS)
     with pytest.raises(Failure):
         search(chat)

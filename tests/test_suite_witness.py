@@ -7,6 +7,7 @@ import pytest
 from tests.judged import judging
 from tests.parts import Connection, Items, Loop
 from wirechat_conformance.failure import Failure
+from wirechat_conformance.run import MANY
 
 TIMEOUT = 0.2
 
@@ -33,3 +34,15 @@ def test_a_witness_is_served_late_or_not_at_all(pause: float, late: bool) -> Non
         assert raised.value.late is late
         run.check_witness()
         assert (run.witness is not None) is late
+
+
+def test_patience_is_worn_out_once_many_cases_break_a_must() -> None:
+    with judging() as run:
+        for number in range(2 * MANY):
+            run.has_failed(f"frm/{number}", Failure(["FRM-11"], "this", "that"))
+        assert run.patience.forgiving
+        for number in range(MANY):
+            assert run.patience.forgiving
+            run.has_failed(f"acc/{number}", Failure(["ACC-1"], "this", "that"))
+        assert not run.patience.forgiving
+        assert len(run.failed) == 3 * MANY

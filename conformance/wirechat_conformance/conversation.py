@@ -335,7 +335,10 @@ class Conversation:
             self._send(connection, step)
             connection.repeated = True
             frame = self._frame(connection)
-            if not judge.is_error(frame) or time.monotonic() > until:
+            refused, over = judge.is_error(frame), time.monotonic() > until
+            if refused and over:
+                self._stage.patience.lost()
+            if over or not refused:
                 # The step behind this one is there to take and judge it.
                 connection.peer.buffer[:0] = frame.octets
                 self._log.pop()

@@ -18,8 +18,6 @@ from wirechat_conformance.run import Run
 from wirechat_conformance.steps import Step
 from wirechat_conformance.transcript import Transcript
 
-SHRINKING = 4.0
-"""Seconds in which a case that fails is made smaller."""
 REPLAYS = 3
 """How often a case that fails is replayed before it is reported."""
 SWEEP = 50
@@ -78,7 +76,7 @@ class Search:
         with suppress(Failure, Flaky):
             seed(self._run.settings.seed)(limits(given(strategy)(holds)))()
         if self._smallest is not None:
-            with self._run.in_doubt():
+            with self._run.in_doubt(), self._run.patience.renewed():
                 self._confirm(*self._smallest)
 
     def _try(self, script: list[Step]) -> None:
@@ -92,7 +90,10 @@ class Search:
         try:
             replay(self._run, tried)
         except Failure as failure:
-            self._until = min(self._until, time.monotonic() + SHRINKING)
+            if self._smallest is None:
+                # Each property that fails has half of the time that is left for all.
+                self._run.shrinking /= 2
+                self._until = time.monotonic() + self._run.shrinking
             self._drawn = tried
             self._smallest = replace(tried, lines=lines[: failure.taken]), failure
             raise
@@ -104,7 +105,6 @@ class Search:
             Failure: It was not just that a session ended a moment too late.
         """
         failed = 0
-        self._run.patience.renew()
         for _ in range(REPLAYS):
             try:
                 replay(self._run, found)

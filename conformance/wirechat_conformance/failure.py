@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from wirechat_conformance import frames, steps
+from wirechat_conformance.rules import RULES
 
 _IMPLIED: Mapping[int | None, str] = {
     None: "FRM-1",
@@ -48,6 +49,11 @@ class Failure(AssertionError):
         """Whether a session had to have ended before, with its connection."""
         self.taken = 0
         """How many steps of the conversation were taken."""
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether a MUST is broken, not just what should be."""
+        return any(RULES[rule].level == "MUST" for rule in self.rules)
 
     def joined_by(self, others: Iterable["Failure"]) -> "Failure":
         """Return this failure with what was seen broken besides."""

@@ -5,8 +5,8 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from wirechat_conformance import frames
 
@@ -61,8 +61,10 @@ class Patience:
         seconds: The time-out for a reply.
     """
 
-    FULL_WAITS = 3
+    FULL_WAITS = 2
     """Time-outs of full length before waits get shorter."""
+    MERCY = 5
+    """Waits that are not counted, as what was waited for came after all."""
     LEAST = 0.1
     """The shortest part of the time-out that is ever waited."""
 
@@ -74,6 +76,7 @@ class Patience:
         self.forgiving = False
         """Whether to find out if what does not come in time comes late."""
         self._left = self.FULL_WAITS
+        self._mercy = self.MERCY
 
     @property
     def bound(self) -> float:
@@ -86,19 +89,38 @@ class Patience:
         """Take note of how long an octet took to come."""
         self.slowest = max(self.slowest, seconds)
 
-    def renew(self) -> None:
+    def wear_out(self) -> None:
+        """Wait in full no more than once, and not for what may be late."""
+        self._left = min(self._left, 1)
+        self.forgiving = False
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
         """Wait once more for as long as it takes, to be sure."""
-        self._left = max(self._left, 1)
+        before = self._left
+        self._left = max(before, 1)
+        try:
+            yield
+        finally:
+            self._left = min(before, self._left)
 
     def lost(self) -> float:
         """Take note of a wait in vain.
 
         Returns:
             Seconds to wait for what may only be late: on a machine that was busy with
-            something else the same will be in time when it is tried again.
+            something else the same will be in time when it is tried again. None where
+            something was waited for in vain before.
         """
         self._left -= 1
-        return self.seconds if self.forgiving and self._left >= 0 else 0.0
+        first = self._left == self.FULL_WAITS - 1
+        return self.seconds if self.forgiving and first else 0.0
+
+    def came_late(self) -> None:
+        """Take back that a wait was in vain, unless that has been done too often."""
+        if self._mercy:
+            self._mercy -= 1
+            self._left += 1
 
 
 class Peer:
@@ -203,6 +225,8 @@ class Peer:
         )
         if not poll.poll(bound * 1000):
             late = bool(poll.poll(self.patience.lost() * 1000))
+            if late:
+                self.patience.came_late()
             raise SilenceError(f"nothing within {bound:.3g} s", late)
         self.patience.waited(time.monotonic() - begun)
         self._read()

@@ -268,8 +268,9 @@ class Judge:
             failures.append(Failure(["FRM-10"], expected, str(gone)))
         failures += self._aftermath(item, bool(failures))
         if failures:
-            self.run.failed.add(case_id(item))
-            raise failures[0].joined_by(failures[1:])
+            failed = failures[0].joined_by(failures[1:])
+            self.run.has_failed(case_id(item), failed)
+            raise failed
         return None
 
     def _again(self, item: pytest.Item, failure: Failure) -> None:
@@ -282,7 +283,7 @@ class Judge:
         drawn = item.get_closest_marker("examples") is not None
         if failure.late:
             item.runtest()
-        elif failure.ends and self.run.doubts and not drawn:
+        elif failure.ends and self.run.doubts > 0 and not drawn:
             with self.run.in_doubt():
                 item.runtest()
         else:

@@ -29,6 +29,10 @@ BACKLOG = 4
 and a connection that found no room is tried again after whole seconds."""
 SLOW_BACKLOG = 64
 """As many on a server that is slow, until one has found no room."""
+SHRINKING = 8.0
+"""Seconds in which the examples that fail are made smaller, all in all."""
+MANY = 10
+"""Cases that break a MUST, after which a server need not be waited for that much."""
 DOUBTS = 3
 """Failures that are tried again in vain, with more time for sessions to end."""
 
@@ -62,8 +66,11 @@ class Run:
         self.idle_since = time.monotonic()
         self.failed: set[str] = set()
         """The cases that have failed so far."""
+        self._faults = 0
         self.came_true: set[str] = set()
         """The transcripts that came true ahead of their turn."""
+        self.shrinking = SHRINKING
+        """Seconds that are left for making smaller what fails."""
         self.left = 0
         """Accounts of this run that it could not delete."""
         self._begin()
@@ -111,6 +118,13 @@ class Run:
             raise
         finally:
             self.grace = before
+
+    def has_failed(self, case: str, failure: Failure) -> None:
+        """Take note of a case that failed: once many have, there is less patience."""
+        self.failed.add(case)
+        self._faults += failure.is_fault
+        if self._faults == MANY:
+            self.patience.wear_out()
 
     def chose(self, choice: str, value: str) -> None:
         """Take note of what the server made of a free choice."""

@@ -122,7 +122,7 @@ def patiently(run: Run, attempt: Callable[[], None]) -> None:
     try:
         attempt()
     except (Failure, GoneError):
-        time.sleep(run.patience.seconds)
+        time.sleep(run.patience.bound)
         attempt()
 
 

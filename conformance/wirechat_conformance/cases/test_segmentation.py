@@ -11,7 +11,6 @@ import pytest
 from wirechat_conformance.beside import beside
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.replay import replay
-from wirechat_conformance.rules import RULES
 from wirechat_conformance.run import Run
 from wirechat_conformance.transcript import Transcript, load
 
@@ -76,9 +75,9 @@ def test_every_transcript(run: Run, way: Way) -> None:
     failed = failures_beside(run, wanted, way)
     with run.in_doubt():
         unexplained = [each for each in failed if not fails_anyway(run, *each, way)]
-        if any(is_fault(failure) for _, failure in unexplained):
+        if any(failure.is_fault for _, failure in unexplained):
             for read, failure in failures_beside(run, wanted, way):
-                if is_fault(failure) and not failure_of(run, read, way):
+                if failure.is_fault and not failure_of(run, read, way):
                     failure.rules = (*failure.rules, "FRM-10")
                     failure.detail = f"{read.id}, beside other conversations alone"
                     raise failure
@@ -92,11 +91,6 @@ def failures_beside(
     return [(r, f) for r, f in zip(wanted, replayed, strict=True) if f]
 
 
-def is_fault(failure: Failure) -> bool:
-    """Whether a MUST is broken. What no more than should be may be now so, now so."""
-    return any(RULES[rule].level == "MUST" for rule in failure.rules)
-
-
 def fails_anyway(run: Run, read: Transcript, failure: Failure, way: Way) -> bool:
     """Whether a transcript that failed fails as it is written, too.
 
@@ -104,7 +98,7 @@ def fails_anyway(run: Run, read: Transcript, failure: Failure, way: Way) -> bool
         Failure: It never does, but fails each time that it is cut.
     """
     again = failure
-    for _ in range(FEW if is_fault(failure) else MANY):
+    for _ in range(FEW if failure.is_fault else MANY):
         if failure_of(run, read, None):
             return True
         cut = failure_of(run, read, way)
