@@ -235,3 +235,12 @@ class NamesOfBars(Chat):
 
     def valid_name(self, name: str) -> bool:
         return super().valid_name(name.rstrip("|") or "bar")
+
+
+@breaks("DAT-3")
+class WhiteSpaceIsNoData(Steps):
+    """Takes DELETE and DELIVER with white space for their data."""
+
+    def fields(self, command: int, data: bytes) -> list[str]:
+        takes_none = command in (Command.DELETE, Command.DELIVER)
+        return super().fields(command, data.strip() if takes_none else data)

@@ -258,3 +258,20 @@ class SenderMadeAnonymous(Chat):
     def renamed(self, message: Message, name: bytes) -> Message:
         other = b"x" * len(name)
         return altered(message, message.replace(name + b"|||", other + b"|||", 1))
+
+
+@breaks("DLV-1")
+class ShortFirst(Releasing):
+    """Delivers messages of over 4,096 octets behind the others."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        return sorted(messages, key=lambda message: len(message) > 4096)
+
+
+@breaks("SND-12")
+class LongStaysKept(Releasing):
+    """Delivers messages of over 60,000 octets, and keeps them."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        self.keep(message for message in messages if len(message) > 60_000)
+        return messages

@@ -365,3 +365,22 @@ class MalformedForgetsKept(Chat):
         if item.rule == "DAT-2" and session.account:
             self.release(session.account)
         return super().malformed(session, item)
+
+
+@breaks("ACC-13")
+class DeleteOfThirdSessionLeaves(Chat):
+    """Ends the session alone where the account has had more than two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sessions: Counter[Account] = Counter()
+
+    def enter(self, session: Session, account: Account) -> Outbox:
+        self.sessions[account] += 1
+        return super().enter(session, account)
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        if session.account and self.sessions[session.account] > 2:
+            self.leave(session)
+            return []
+        return super().delete(session, frame)

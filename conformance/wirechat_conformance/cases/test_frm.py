@@ -111,6 +111,8 @@ MALFORMED: dict[str, list[tuple[int, bytes]]] = {
     ],
     "DAT-3": [
         (frames.DELIVER, b"x"),
+        (frames.DELETE, b" "),
+        (frames.DELIVER, b"\n"),
         (frames.DELETE, b"%b"),
         (frames.CREATE, b""),
         (frames.LOGIN, b"%b|||%b"),

@@ -160,6 +160,9 @@ def test_kept_messages(run: Run, kind: str) -> None:
         for text in kept:
             comes(script, "C", "DLV-1", "SND-12")
             script.receive("C", frames.SEND, sender, recipient, text)
+        script.rules = "DLV-1", "SND-12"
+        script.send("C", frames.DELIVER)
+        script.fence("C")
 
 
 @pytest.mark.rules("DLV-1", "DLV-2", "SND-12")

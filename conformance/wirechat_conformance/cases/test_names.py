@@ -97,7 +97,7 @@ def test_login_again_and_again_to_nobody(run: Run) -> None:
         script.receive("A", frames.RESPONSE)
 
 
-@pytest.mark.rules("ACC-8", "SND-1")
+@pytest.mark.rules("ACC-8", "ACC-13", "SND-1")
 def test_login_again_and_again(run: Run) -> None:
     """However often there was a session, the next one is as good."""
     with Script(run, "ACC-8") as script:
@@ -110,9 +110,16 @@ def test_login_again_and_again(run: Run) -> None:
             script.leave(connection)
         script.open("B")
         script.login("B", name)
+        script.rules = ("SND-1",)
         script.send("B", frames.SEND, name, name, b"hi")
         script.receive("B", frames.SEND, name, name, b"hi")
         script.receive("B", frames.SEND, name, name, b"hi")
+        script.rules = ("ACC-13",)
+        script.delete("B")
+        script.send("B", frames.LIST, name)
+        script.listed("B")
+        script.send("B", frames.CREATE, name)
+        script.receive("B", frames.RESPONSE)
 
 
 @pytest.mark.rules("LST-2", "LST-3")
