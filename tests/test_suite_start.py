@@ -13,7 +13,7 @@ from wirechat_conformance.run import InconclusiveError, Run
 from wirechat_conformance.settings import Settings
 from wirechat_conformance.target import Target
 
-TIMEOUT = 0.1
+TIMEOUT = 0.2
 
 
 def begun(server: NullServer) -> Run:
@@ -78,6 +78,6 @@ def test_a_closed_port_is_not_judged() -> None:
 def test_fences_that_do_not_work_are_known_from_the_beginning(
     fault: str, with_session: tuple[str, ...], without: tuple[str, ...]
 ) -> None:
-    with judging(assemble(FAULTS[fault].part, 0), timeout=TIMEOUT) as run:
+    with judging(assemble(FAULTS[fault].part, 0), timeout=0.5) as run:
         assert run.broken_fence(True) == with_session
         assert run.broken_fence(False) == without
