@@ -489,6 +489,13 @@ def test_a_server_that_takes_no_more_connections() -> None:
         assert failed.value.got == "no connection: connection refused"
 
 
+def test_a_server_that_serves_too_few_connections_serves_these_again() -> None:
+    with judging(Server(max_connections=110), timeout=1.0) as run:
+        with pytest.raises(Failure, match="fence; got RESPONSE 36") as failed:
+            test_lim.test_a_thousand_connections(run)
+        assert failed.value.rules == ("LIM-2",)
+
+
 @pytest.mark.parametrize(
     ("hard", "allowed"), [(1024, None), (1100, 1100), (resource.RLIM_INFINITY, 1100)]
 )
