@@ -35,13 +35,13 @@ def test_server_without_a_witness_is_quick() -> None:
     with judging() as run:
         run.recover()
         witness, run.witness = run.witness, None
-        assert run._measured() == Pace(run.grace / 4)
+        assert run._measured() == Pace(run.ending / 4)
         run.witness = witness
 
 
 def test_server_whose_sessions_end_late_is_slow() -> None:
     with judging() as run:
-        run.grace = 1.0
+        run.ending = 1.0
         assert run._measured().slow
 
 

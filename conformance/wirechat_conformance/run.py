@@ -21,7 +21,7 @@ from wirechat_conformance.target import Target
 SAMPLES = 5
 """Replies of which the quickest tells a server's pace."""
 ENDS = 4
-"""Replies to one end of a session, about: how late that is tells the pace too."""
+"""Replies to one end of a session in a run: what that takes tells the pace, too."""
 SWEEPERS = 8
 """Connections on which a slow server is told to delete accounts at the same time."""
 BACKLOG = 4
@@ -78,10 +78,14 @@ class Run:
         self.unused = self.names.unused
         self._try_fences()
         self.grace = grace.LEAST
+        self.ending = 0.0
+        """Seconds that it takes an account to be made, to leave, and to enter again."""
         self.doubts = DOUBTS
         with suppress(*TROUBLE):
             bound = self.patience.seconds / 4
+            begun = time.monotonic()
             self.grace = grace.learned(self.connect, self.names.fresh, bound)
+            self.ending = (time.monotonic() - begun) / grace.ROUNDS
         self.pace = self._measured()
         self.room = SLOW_BACKLOG if self.slow else BACKLOG
         """Connections that may wait to be accepted."""
@@ -155,7 +159,7 @@ class Run:
             if asked(self.witness, self.unused) is None:
                 return Pace()
             taken.append(time.monotonic() - begun)
-        return Pace(max(min(taken, default=0.0), self.grace / ENDS))
+        return Pace(max(min(taken, default=0.0), self.ending / ENDS))
 
     def _try_fences(self) -> None:
         self._broken_fences: dict[bool, tuple[str, ...]] = {True: (), False: ()}
