@@ -5,9 +5,19 @@ import threading
 
 import pytest
 
-from tests.scripted import ERROR, FIN, MUCH, NO_NAMES, RESET, SUCCESS, TIMEOUT, staged
+from tests.scripted import (
+    ERROR,
+    FIN,
+    MUCH,
+    NO_NAMES,
+    RESET,
+    SUCCESS,
+    TIMEOUT,
+    Script,
+    staged,
+)
 from wirechat_conformance.frames import RESPONSE, BadFrameError, header
-from wirechat_conformance.peer import Patience, Peer, SilenceError
+from wirechat_conformance.peer import OverdueError, Patience, Peer, SilenceError
 
 
 def received(peer: Peer) -> bytes | None:
@@ -115,13 +125,32 @@ def test_sending_ends_where_nothing_is_taken() -> None:
     assert str(silence.value) == f"nothing within {TIMEOUT:g} s"
 
 
-def test_sending_ends_where_the_server_has_closed_and_takes_nothing() -> None:
-    with staged((FIN,)) as stage:
+@pytest.mark.parametrize("script", [(), (FIN,)])
+def test_sending_goes_on_once_a_server_takes_something(script: Script) -> None:
+    with staged(script) as stage:
+        stage.patience.seconds = 5
         peer = stage.connect()
-        assert peer.receive() is None
-        with pytest.raises(SilenceError, match="nothing within"):
-            peer.send([MUCH])
-    assert peer.closed == "closed"
+        if script:
+            assert peer.receive() is None
+        peer.push(MUCH)  # no more finds room now
+
+        def take() -> None:
+            while stage.servers[0].recv(1 << 20):
+                pass
+
+        thread = threading.Timer(TIMEOUT, take)
+        thread.start()
+        peer.send([MUCH])
+        peer.half_close()
+        thread.join()
+    assert peer.closed == ("closed" if script else "")
+
+
+def test_nothing_is_waited_for_where_the_time_is_up() -> None:
+    with staged() as stage:
+        stage.patience.until = 0.0
+        with pytest.raises(OverdueError):
+            stage.connect().receive()
 
 
 def test_what_comes_is_read_while_sending() -> None:
