@@ -18,8 +18,8 @@ TRIED = 5
 """Messages of which none may be so slow: some are, where the machine is busy."""
 WORDS = 35
 """Octets that leave some over, in whatever words a program takes them."""
-BATCH = 48
-"""Connections used at a time: fewer than the hundred that a server has to serve."""
+BATCH = 46
+"""Connections used at a time: less than half of those that a server has to serve."""
 
 
 def sweep(run: Run, rule: str, damaged: list[bytes]) -> None:
@@ -41,6 +41,7 @@ def sweep(run: Run, rule: str, damaged: list[bytes]) -> None:
             script.rejected(*batch)
 
 
+@pytest.mark.beside(50)
 @pytest.mark.rules("FRM-2")
 def test_every_wrong_version(run: Run) -> None:
     """Each version but 0 is rejected."""
@@ -50,6 +51,7 @@ def test_every_wrong_version(run: Run) -> None:
     sweep(run, "FRM-2", wrong)
 
 
+@pytest.mark.beside(50)
 @pytest.mark.rules("FRM-5")
 def test_every_unknown_command(run: Run) -> None:
     """Each command code that no client sends is rejected."""
@@ -57,6 +59,7 @@ def test_every_unknown_command(run: Run) -> None:
     sweep(run, "FRM-5", [frames.frame(command, run.unused) for command in commands])
 
 
+@pytest.mark.beside(50)
 @pytest.mark.rules("FRM-5")
 def test_every_unknown_command_without_data(run: Run) -> None:
     """Each command code that no client sends is rejected without data, too."""
@@ -64,6 +67,7 @@ def test_every_unknown_command_without_data(run: Run) -> None:
     sweep(run, "FRM-5", [frames.frame(command) for command in commands])
 
 
+@pytest.mark.beside(50)
 @pytest.mark.rules("DAT-2")
 def test_every_octet_above_ascii(run: Run) -> None:
     """Each octet above 0x7F is rejected in a filter."""
@@ -72,6 +76,7 @@ def test_every_octet_above_ascii(run: Run) -> None:
     sweep(run, "DAT-2", wrong)
 
 
+@pytest.mark.beside(50)
 @pytest.mark.rules("DAT-2")
 def test_octet_above_ascii_anywhere(run: Run) -> None:
     """An octet above 0x7F is rejected wherever it is in the data."""
@@ -86,6 +91,7 @@ COUNTS += [256, 257, 258, 512, 513, 1000, 1025, 16_000]
 """Fields, more than a command takes, of which a program may lose count."""
 
 
+@pytest.mark.beside(50)
 @pytest.mark.rules("DAT-3")
 def test_every_number_of_fields(run: Run) -> None:
     """Where a command takes one field, a frame with any other number is rejected."""
@@ -124,6 +130,7 @@ TIMES = 4
 """How often each of them is sent."""
 
 
+@pytest.mark.beside(10)
 @pytest.mark.parametrize(
     "rule", [pytest.param(r, marks=pytest.mark.rules(r, "FRM-12")) for r in MALFORMED]
 )
