@@ -275,3 +275,17 @@ class LongStaysKept(Releasing):
     def released(self, account: Account, messages: list[Message]) -> list[Message]:
         self.keep(message for message in messages if len(message) > 60_000)
         return messages
+
+
+@breaks("DLV-6")
+class DeleteTakesManyAlong(Chat):
+    """Removes, with an account, what it has sent to who has more than four messages."""
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        name = session.account.name.encode() if session.account else b""
+        for account in self.accounts.values():
+            if name and len(account.kept) > 4:
+                messages = self.release(account)
+                start = HEADER_SIZE, HEADER_SIZE + len(name)
+                self.keep(m for m in messages if m[slice(*start)] != name)
+        return super().delete(session, frame)

@@ -509,3 +509,20 @@ class ListedWithNothingKept(Listing):
 
     def listed(self, session: Session, names: list[str]) -> list[str]:
         return [name for name in names if not self.accounts[name].kept]
+
+
+@breaks("LST-2")
+class OwnNewAccountNotListed(Listing):
+    """Does not list to a connection its own account, once it has deleted another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deleted: set[Session] = set()
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        self.deleted.add(session)
+        return super().delete(session, frame)
+
+    def listed(self, session: Session, names: list[str]) -> list[str]:
+        own = session.account.name if session.account else None
+        return [n for n in names if n != own or session not in self.deleted]

@@ -384,3 +384,24 @@ class DeleteOfThirdSessionLeaves(Chat):
             self.leave(session)
             return []
         return super().delete(session, frame)
+
+
+@breaks("SND-1")
+class ThirdCreateGetsNothing(Chat):
+    """Sends nothing to a connection that has made its third account."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: Counter[Session] = Counter()
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().create(session, frame)
+        self.made[session] += not is_error(replies[0][1])
+        return replies
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        return [
+            (to, octets)
+            for to, octets in super().send(session, frame)
+            if to is session or self.made[to] < 3
+        ]

@@ -97,7 +97,7 @@ def test_login_again_and_again_to_nobody(run: Run) -> None:
         script.receive("A", frames.RESPONSE)
 
 
-@pytest.mark.rules("ACC-8", "ACC-13", "SND-1")
+@pytest.mark.rules("ACC-8", "ACC-13", "LST-2", "SND-1")
 def test_login_again_and_again(run: Run) -> None:
     """However often there was a session, the next one is as good."""
     with Script(run, "ACC-8") as script:
@@ -109,6 +109,9 @@ def test_login_again_and_again(run: Run) -> None:
             script.login(connection, name)
             script.leave(connection)
         script.open("B")
+        script.rules = ("LST-2",)
+        script.send("B", frames.LIST, name)
+        script.listed("B", name)
         script.login("B", name)
         script.rules = ("SND-1",)
         script.send("B", frames.SEND, name, name, b"hi")
