@@ -200,3 +200,14 @@ def test_what_is_late_twice_is_a_fault(judge: Judging, why: str) -> None:
 def test_races_get_no_second_try(judge: Judging) -> None:
     race = "@pytest.mark.examples\ndef test_one(run): tries or fail(ends=True)"
     assert judge(race).cases == {"given/one": "fail"}
+
+
+def test_a_transcript_of_a_user_is_replayed_by_its_path(
+    judge: Judging, server: Server, tmp_path: Path
+) -> None:
+    path = tmp_path / "my own.txt"
+    path.write_text("title T\nA open\nA > LIST 0\nA < error  LST-1\n")
+    judged = judge("", str(path), seed=7)
+    address = "{}:{}".format(*server.address)
+    again = f"wirechat-conformance replay '{path}' {address} --seed 7"
+    assert judged.message.splitlines()[-1] == f"replay    {again}"
