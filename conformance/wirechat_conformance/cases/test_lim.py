@@ -51,7 +51,7 @@ def circle(run: Run) -> None:
             for name, other in zip(names, names[1:] + names[:1], strict=True)
         ]
         for connection, message in zip(connections, sent, strict=True):
-            script.octets(connection, message.octets)
+            script.send(connection, frames.SEND, message.data)
         for connection, echo, message in zip(
             connections, sent, sent[-1:] + sent[:-1], strict=True
         ):
