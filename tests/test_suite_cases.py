@@ -459,3 +459,9 @@ def test_a_case_is_left_out_where_it_would_say_nothing(
         with pytest.raises(pytest.skip.Exception) as left_out:
             case(run, **arguments)
     assert str(left_out.value) == why
+
+
+def test_filters_that_match_nobody_do_so_whatever_ends_a_name() -> None:
+    with judging() as run:
+        for _ in range(36):  # all that a name of a run can end in, one after another
+            test_lst.test_filters_of_all_lengths(run)

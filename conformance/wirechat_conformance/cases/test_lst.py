@@ -129,7 +129,7 @@ def test_filters_of_all_lengths(run: Run) -> None:
             for length in (power - 1, power, power + 1):
                 stars = b"*" * (length - len(name))
                 script.send("A", frames.LIST, stars + name)
-                script.send("A", frames.LIST, name[:-1] + stars + b"x")
+                script.send("A", frames.LIST, name[:-1] + stars + b"_")
                 script.listed("A", name)
                 script.listed("A")
 
