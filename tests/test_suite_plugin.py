@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests import judging
 from wirechat.server import Server
 from wirechat_conformance import cli
 from wirechat_conformance.report import CONFORMANT, INCONCLUSIVE, NOT_CONFORMANT, USAGE
@@ -108,12 +107,15 @@ def test_a_case_tells_how_to_run_it_again(judge: Judging, server: Server) -> Non
     assert judged.message.splitlines()[-1] == f"replay    {command}"
 
 
-def test_a_file_tells_how_to_replay_it_again(tmp_path: Path) -> None:
-    path = tmp_path / "a chat.txt"
+def test_a_file_tells_how_to_replay_it_again(
+    judge: Judging, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("saved") / "a chat.txt"
     path.write_text("title T\nA open\nA > DELETE 0\nA < RESPONSE 0  DLV-1\n")
-    replay = ("replay", str(path))
-    told = judging.judge(Server, tmp_path, "--seed", "7", command=replay).output
-    assert f"replay    wirechat-conformance replay '{path}' 127.0.0.1:" in told
+    judged = judge("", str(path), seed=7)
+    address = "{}:{}".format(*server.address)
+    again = f"wirechat-conformance replay '{path}' {address} --seed 7"
+    assert judged.message.splitlines()[-1] == f"replay    {again}"
 
 
 @pytest.mark.parametrize(
@@ -188,26 +190,16 @@ def test_what_was_but_late_is_a_note(judge: Judging, why: str) -> None:
     judged = judge(f"def test_one(run): tries or fail({why}=True)")
     assert judged.cases == {"given/one": "pass"}
     note = "given/one: late once, expected this; got that"
-    assert judged.report["notes"] == [note]
+    assert note in judged.report["notes"]
 
 
 @pytest.mark.parametrize("why", ["late", "ends"])
 def test_what_is_late_twice_is_a_fault(judge: Judging, why: str) -> None:
     judged = judge(f"def test_one(run): len(tries) > 1 or fail({why}=True)")
-    assert (judged.cases, judged.report["notes"]) == ({"given/one": "fail"}, [])
+    assert judged.cases == {"given/one": "fail"}
+    assert not any("late once" in note for note in judged.report["notes"])
 
 
 def test_races_get_no_second_try(judge: Judging) -> None:
     race = "@pytest.mark.examples\ndef test_one(run): tries or fail(ends=True)"
     assert judge(race).cases == {"given/one": "fail"}
-
-
-def test_a_transcript_of_a_user_is_replayed_by_its_path(
-    judge: Judging, server: Server, tmp_path: Path
-) -> None:
-    path = tmp_path / "my own.txt"
-    path.write_text("title T\nA open\nA > LIST 0\nA < error  LST-1\n")
-    judged = judge("", str(path), seed=7)
-    address = "{}:{}".format(*server.address)
-    again = f"wirechat-conformance replay '{path}' {address} --seed 7"
-    assert judged.message.splitlines()[-1] == f"replay    {again}"
