@@ -1,5 +1,7 @@
 """What a run makes of a server that takes its time for each reply."""
 
+import time
+
 import pytest
 
 from tests.judged import judging
@@ -73,3 +75,11 @@ def test_everything_is_cut_in_one_of_three_ways_where_there_is_time_for_a_third(
     assert [len(portion) for portion in portions] == [99] * 3
     assert len(set().union(*portions)) == 297
     assert sorted(Pace().portion(every, 2)) == [*every]
+
+
+def test_accounts_that_are_online_are_asked_for_again_and_left() -> None:
+    with judging() as run, Script(run, "ACC-1") as script:
+        script.account("A")
+        begun = time.monotonic()
+        assert module.sweep(run.connect, run.names.prefix, 0.05) == 1
+        assert time.monotonic() - begun >= 0.05
