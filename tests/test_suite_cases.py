@@ -340,12 +340,6 @@ MUCH = test_frm.test_half_close_behind_much_to_deliver
 RIGHT = [
     # A case, a server, what it makes of free choices; the case's arguments.
     row(
-        test_acc.test_username_of_all,
-        "sessions-end-later",  # so that the account is online for a while
-        [],
-        kind="digits-and-z",
-    ),
-    row(
         test_frm.test_malformed_again_and_again,
         "closes-after-error",
         ["rejections: error reply and close (FRM-5)"],
