@@ -312,7 +312,8 @@ class Conversation:
     def _send(self, connection: Connection, step: steps.Send) -> None:
         if step.command in TELLING and not isinstance(step, steps.Repeat):
             wait = self._ends + self._stage.grace - time.monotonic()
-            time.sleep(max(0.0, wait))
+            if wait > 0:
+                time.sleep(wait)
         self._note(connection, step)
         self._ask(connection, step.command, step.octets(self.names))
 
