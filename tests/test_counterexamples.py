@@ -13,6 +13,7 @@ FOUND = [
     ("matches-prefix", "filters"),
     ("echo-trimmed", "messages"),
     ("version-ignored", "malformed-frames"),
+    ("login-told-before-it-holds", "messages"),
 ]
 """Faults, and a property that finds each."""
 

@@ -63,6 +63,7 @@ def test_how_a_connection_ends() -> None:
     ]
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(not TSHARK, reason="NOT TESTED: the capture in tshark, without it")
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_wireshark_has_nothing_to_say_against_it(host: str, tmp_path: Path) -> None:

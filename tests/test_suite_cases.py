@@ -41,6 +41,8 @@ from wirechat_conformance.cases import (
 )
 from wirechat_conformance.failure import Failure
 
+pytestmark = pytest.mark.whole
+
 PARTS: dict[str, Part] = {
     **{variant.id: variant.part for variant in VARIANTS.values()},
     **{fault.id: fault.part for fault in FAULTS.values()},

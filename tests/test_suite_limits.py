@@ -20,6 +20,8 @@ from wirechat_conformance.peer import GoneError
 from wirechat_conformance.run import asked
 from wirechat_conformance.script import Script
 
+pytestmark = pytest.mark.whole
+
 TIMEOUT = 0.3
 BOUND = 30.0
 

@@ -14,7 +14,13 @@ from wirechat.codec import Decoder, Malformed
 from wirechat.rules import error
 from wirechat_conformance import frames
 from wirechat_conformance.cases.test_properties import damaged
-from wirechat_conformance.counterexample import REPLAYS, SWEEP, USERNAMES, Search
+from wirechat_conformance.counterexample import (
+    REPLAYS,
+    SWEEP,
+    USERNAMES,
+    Search,
+    up_to,
+)
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.steps import End, HalfClose, Open, Receive, Send, Step
 from wirechat_conformance.text import Text, render
@@ -23,6 +29,15 @@ from wirechat_conformance.transcript import load
 NO = error("no")
 ALWAYS = -1
 """So many times that it never gets less."""
+
+
+def test_a_counterexample_holds_all_that_its_last_request_brings() -> None:
+    request = (" ", Send("A", frames.SEND, ("a|||a|||",)))
+    copy = (" ", Receive("A", frames.SEND, ("a|||a|||",)))
+    lines = (request, copy, copy, request, copy, copy)
+    assert up_to(lines, 2) == lines[:3]
+    assert up_to(lines, 4) == lines
+    assert up_to(lines, 6) == lines
 
 
 def test_each_damage_breaks_the_rule_that_is_named() -> None:

@@ -13,6 +13,8 @@ from wirechat_conformance.run import InconclusiveError, Run
 from wirechat_conformance.settings import Settings
 from wirechat_conformance.target import Target
 
+pytestmark = pytest.mark.whole
+
 TIMEOUT = 0.2
 
 

@@ -1,9 +1,10 @@
 """From a property that fails to a transcript that shows it."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,9 +16,13 @@ from wirechat_conformance import transcript
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.replay import replay
 from wirechat_conformance.run import Run
-from wirechat_conformance.steps import Step
+from wirechat_conformance.steps import Close, HalfClose, Open, Reset, Send, Step
 from wirechat_conformance.transcript import Transcript
 
+ACTION = Open | Close | HalfClose | Reset | Send
+"""What is done; all other steps say what must be seen of it."""
+Line = tuple[str, Step]
+"""A step of a transcript, and its mark."""
 REPLAYS = 3
 """How often a case that fails is replayed before it is reported."""
 SWEEP = 50
@@ -95,7 +100,7 @@ class Search:
                 self._run.shrinking /= 2
                 self._until = time.monotonic() + self._run.shrinking
             self._drawn = tried
-            self._smallest = replace(tried, lines=lines[: failure.taken]), failure
+            self._smallest = replace(tried, lines=up_to(lines, failure.taken)), failure
             raise
 
     def _confirm(self, found: Transcript, failure: Failure) -> None:
@@ -123,3 +128,12 @@ class Search:
             told.append(f"saved: wirechat-conformance replay {path} HOST:PORT")
         failure.detail = "; ".join(filter(None, [failure.detail, *told]))
         raise failure
+
+
+def up_to(lines: Sequence[Line], taken: int) -> tuple[Line, ...]:
+    """Return the steps that were taken, and what these must still bring.
+
+    Without that a right server would send something that the transcript leaves out.
+    """
+    left = takewhile(lambda line: not isinstance(line[1], ACTION), lines[taken:])
+    return (*lines[:taken], *left)
