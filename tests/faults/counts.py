@@ -9,12 +9,12 @@ from tests.faults.lim import Ring
 from tests.faults.lst import Listing
 from tests.faults.registry import breaks
 from tests.faults.snd_messages import Altering
+from tests.faults.states import TwelveRefusalsEnd
 from tests.parts import (
     Account,
     Chat,
     Connection,
     Frame,
-    Loop,
     Malformed,
     Message,
     Outbox,
@@ -22,7 +22,6 @@ from tests.parts import (
     Session,
     Steps,
     error,
-    is_error,
     messages,
 )
 from tests.variants.answers import ToldBeforeTheData
@@ -177,18 +176,10 @@ class CutOffKeepsAll(Server):
 
 
 @breaks("ACC-9")
-class ThousandRefusalsEnd(Loop):
+class ThousandRefusalsEnd(TwelveRefusalsEnd):
     """Closes a connection on which a thousand requests were refused."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(port)
-        self.refused: Counter[Session] = Counter()
-
-    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
-        super().send(session, frames, live)
-        self.refused[session] += sum(map(is_error, frames))
-        if self.refused[session] >= 1000:
-            self.connections[session].cut_off = True
+    most = 1000
 
 
 @breaks("ACC-8")

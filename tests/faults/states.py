@@ -26,6 +26,8 @@ from wirechat.codec import encode_data
 class TwelveRefusalsEnd(Loop):
     """Closes a connection on which twelve requests were refused."""
 
+    most = 12
+
     def __init__(self, port: int) -> None:
         super().__init__(port)
         self.refused: Counter[Session] = Counter()
@@ -33,7 +35,7 @@ class TwelveRefusalsEnd(Loop):
     def send(self, session: Session, frames: list[bytes], live: bool) -> None:
         super().send(session, frames, live)
         self.refused[session] += sum(map(is_error, frames))
-        if self.refused[session] >= 12:
+        if self.refused[session] >= self.most:
             self.connections[session].cut_off = True
 
 
