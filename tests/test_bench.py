@@ -17,7 +17,8 @@ import pytest
 from wirechat.codec import Command, encode
 from wirechat.server import Server
 from wirechat_tools import flow, peer, scenarios
-from wirechat_tools.bench import address_of, main
+from wirechat_tools.bench import main
+from wirechat_tools.command import address_of
 from wirechat_tools.figures import Measure, bar, duration, percentiles, picture
 from wirechat_tools.flow import Cycle, Flow, Outlet
 from wirechat_tools.peer import Lost, Peer, message
@@ -86,13 +87,15 @@ def test_json(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
         [":1"],
         ["h:x"],
         ["h:65536"],
-        ["h:1", "nonsense"],
-        ["h:1", "--seconds", "x"],
-        ["h:1", "--seconds", "nan"],
-        ["h:1", "--seconds", "3601"],
-        ["h:1", "--size", "63"],
-        ["h:1", "--size", "²"],
-        ["h:1", "--idle", "0"],
+        ["127.0.0.1:0"],
+        ["a..b:1"],
+        ["127.0.0.1:1", "nonsense"],
+        ["127.0.0.1:1", "--seconds", "x"],
+        ["127.0.0.1:1", "--seconds", "nan"],
+        ["127.0.0.1:1", "--seconds", "3601"],
+        ["127.0.0.1:1", "--size", "63"],
+        ["127.0.0.1:1", "--size", "²"],
+        ["127.0.0.1:1", "--idle", "0"],
         ["h:\x1b1"],
         [],
     ],
@@ -112,7 +115,7 @@ def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None
     ("arguments", "told"),
     [
         ([], "the following arguments are required: HOST:PORT"),
-        (["h:1", "list", "\x1b"], 'argument SCENARIO: there is no "\\x1b"'),
+        (["127.0.0.1:1", "list", "\x1b"], 'argument SCENARIO: there is no "\\x1b"'),
     ],
 )
 def test_what_is_missing_or_unknown(

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from wirechat_tools.command import Parser, blamed, output
+from wirechat_tools.command import Parser, address_of, blamed, output
 from wirechat_tools.figures import Measure
-from wirechat_tools.peer import Address, Lost
+from wirechat_tools.peer import Lost
 from wirechat_tools.render import quote
 from wirechat_tools.scenarios import SCENARIOS, Load
 
@@ -74,14 +74,6 @@ def _raise_descriptors() -> None:
     """Let this process have as many descriptors as it may: each peer takes one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def address_of(text: str) -> Address:
-    """Return the host and the port that a text names."""
-    host, _, port = text.rpartition(":")
-    if not (host and port.isdecimal() and int(port) < 65536):
-        raise argparse.ArgumentTypeError(f"{quote(text)} is not HOST:PORT")
-    return host.strip("[]"), int(port)
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:

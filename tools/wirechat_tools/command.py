@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,29 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, and exit."""
         self.exit(2, f"{self.prog}: {message}\n")
+
+
+def address_of(written: str, default: str = "", least: int = 1) -> tuple[str, int]:
+    """Return the host and the port that HOST:PORT names.
+
+    Args:
+        written: What somebody wrote.
+        default: The host where a port alone is written; empty: there must be one.
+        least: The least port.
+
+    Raises:
+        argparse.ArgumentTypeError: It is no address, or there is no such host.
+    """
+    host, colon, port = written.rpartition(":")
+    host = (host if colon else default).removeprefix("[").removesuffix("]")
+    digits = port.isascii() and port.isdigit()
+    if not host or not (digits and least <= int(port) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"{quote(written)} is not HOST:PORT")
+    try:
+        socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise argparse.ArgumentTypeError(f"no host {quote(host)}") from None
+    return host, int(port)
 
 
 @contextmanager

@@ -8,7 +8,8 @@ sends, the other receives, one message at a time, as in ``wirechat-bench``'s lat
 
 from locust import User, constant, events, task
 
-from wirechat_tools.bench import address_of, size_of
+from wirechat_tools.bench import size_of
+from wirechat_tools.command import address_of
 from wirechat_tools.peer import Lost
 from wirechat_tools.scenarios import Load, pair
 

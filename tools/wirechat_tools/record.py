@@ -9,11 +9,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from wirechat_tools.command import Parser, blamed, output
+from wirechat_tools.command import Parser, address_of, blamed, output
 from wirechat_tools.dump import Dump, add_form, renderer
 from wirechat_tools.pcapng import Capture
 from wirechat_tools.relay import Address, Relay, shown
-from wirechat_tools.render import quote
 from wirechat_tools.scribe import Scribe
 from wirechat_tools.traffic import End, Octets, Stream, Traffic
 
@@ -124,25 +123,16 @@ def _stopping(relay: Relay) -> Iterator[None]:
 
 
 def _listen(written: str) -> Address:
-    host, colon, port = written.rpartition(":")
-    return _address(host if colon else LOOPBACK, port, written, 0)
+    return _numeric(address_of(written, LOOPBACK, 0))
 
 
 def _to(written: str) -> Address:
-    host, _, port = written.rpartition(":")
-    return _address(host, port, written, 1)
+    return _numeric(address_of(written))
 
 
-def _address(host: str, port: str, written: str, least: int) -> Address:
-    host = host.removeprefix("[").removesuffix("]")
-    digits = port.isascii() and port.isdigit()
-    if not host or not (digits and least <= int(port) < 1 << 16):
-        raise argparse.ArgumentTypeError(f"{quote(written)} is not HOST:PORT")
-    try:
-        found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise argparse.ArgumentTypeError(f"no host {quote(host)}") from None
-    return str(found[0][4][0]), int(port)
+def _numeric(address: Address) -> Address:
+    found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    return str(found[0][4][0]), address[1]
 
 
 def _parser() -> argparse.ArgumentParser:
