@@ -1,25 +1,21 @@
 """A conversation with the server under test: steps are taken, and judged at once."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from wirechat_conformance import frames, judge, steps
+from wirechat_conformance.connection import Connection, Cut, whole
 from wirechat_conformance.failure import Failure, implied
-from wirechat_conformance.frames import NO_NAMES, SUCCESS, BadFrameError, Received
+from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
 from wirechat_conformance.judge import MismatchError
+from wirechat_conformance.log import Log
 from wirechat_conformance.peer import MORE, Patience, Peer, SilenceError
 from wirechat_conformance.text import render
-from wirechat_conformance.transcript import write_step
 
-SHOWN = 14
-"""Lines of a conversation that a failure shows, the last ones."""
 TELLING = {frames.SEND, frames.LOGIN, None}
 """Requests on which it tells whether a session has ended: the last may be either."""
-WIDTH = 200
-"""Characters of a step that a failure shows."""
 ANSWERED = {frames.CREATE, frames.LIST, frames.SEND, frames.LOGIN}
 """Requests that always get a reply, by which they have been carried out."""
 
@@ -49,48 +45,13 @@ class Stage(Protocol):
         """Return the rules that keep fences from working, with a session or not."""
 
 
-@dataclass
-class Connection:
-    """One connection of a conversation, and what is known about it."""
-
-    name: str
-    peer: Peer
-    held: bytes = b""
-    """What is still to be sent, together with what follows."""
-    request: int | None = None
-    """The command of the last request; DELIVER until a LIST behind it is answered."""
-    repeated: bool = False
-    """Whether that was repeated until it succeeded, or for too long."""
-    asked: list[bytes] = field(default_factory=list)
-    """The usernames for which a session was asked, and no answer seen."""
-    session: bytes | None = None
-    """The username of the session."""
-    fenced: bool = False
-    """Whether a fence is on its way."""
-    blame: tuple[str, ...] = ()
-    """The rules that the last step named: a fence behind it stands for them too."""
-    optional: Received | None = None
-    """What may come before that which must come next."""
-    rejected: tuple[str, ...] | None = None
-    """The rules by which the last frame was rejected, if it was: an end may follow."""
-    sending: bool = True
-    """We have closed nothing."""
-    ended: bool = False
-    """The server has closed it."""
-
-    @property
-    def usable(self) -> bool:
-        """Whether requests are answered on it."""
-        return self.sending and not self.ended
-
-
 class Conversation:
     """Steps on named connections, each judged when it is taken.
 
     Args:
         stage: The run that it is part of.
         names: The values of the usernames.
-        cut: Cuts what is sent at once into segments.
+        cut: Cuts what is sent at once into segments; fences stay whole.
         together: Hold what is sent back until something is expected.
     """
 
@@ -98,7 +59,7 @@ class Conversation:
         self,
         stage: Stage,
         names: Mapping[str, bytes],
-        cut: Callable[[bytes], Iterable[bytes]] = lambda octets: [octets],
+        cut: Cut = whole,
         *,
         together: bool = False,
     ) -> None:
@@ -113,7 +74,7 @@ class Conversation:
         self._together = together
         self._ends = 0.0
         """When the server last ended a connection, if it did."""
-        self._log: list[tuple[str, steps.Step | Received | str]] = []
+        self._log = Log(names)
 
     def __enter__(self) -> Self:
         return self
@@ -153,9 +114,17 @@ class Conversation:
 
     def _open(self, step: steps.Open) -> None:
         self._flush_others(None)
-        self._log.append((step.connection, step))
-        peer = self._stage.connect()
-        self.connections[step.connection] = Connection(step.connection, peer)
+        self._log.note(step.connection, step)
+        self.connect(step.connection)
+
+    def connect(self, name: str, receive_buffer: int | None = None) -> None:
+        """Open a connection, with so much room for what is not read.
+
+        Raises:
+            GoneError: There is none to be had.
+        """
+        peer = self._stage.connect(receive_buffer)
+        self.connections[name] = Connection(name, peer, self._log)
 
     def finish(self) -> None:
         """See that nothing else has come on any connection that is in use.
@@ -201,22 +170,8 @@ class Conversation:
                     connection.peer.send([frames.frame(frames.DELETE)])
             connection.peer.close()
 
-    def shown(self) -> list[str]:
-        """Return what was said so far, a line each, the last lines only."""
-        lines = [self._line(name, entry) for name, entry in self._log[-SHOWN:]]
-        earlier = len(self._log) - len(lines)
-        return [f"… {earlier} earlier", *lines] if earlier else lines
-
-    def _line(self, name: str, entry: steps.Step | Received | str) -> str:
-        if isinstance(entry, Received):
-            return f"{name} < {judge.describe(entry)}"
-        if isinstance(entry, str):
-            return f"{name} {entry}"
-        line = self._bound(write_step(entry, self.names))
-        return line if len(line) <= WIDTH else f"{line[:WIDTH]}…"
-
-    def _note(self, connection: Connection, entry: steps.Step | Received | str) -> None:
-        self._log.append((connection.name, entry))
+    def _note(self, connection: Connection, step: steps.Step) -> None:
+        self._log.note(connection.name, step)
 
     def _failure(
         self, connection: Connection, step: steps.Step, mismatch: MismatchError
@@ -231,22 +186,16 @@ class Conversation:
                 *mismatch.rules,
                 *(rules or implied(step, connection.request, connection.repeated)),
             ),
-            self._bound(write_step(step, self.names)),
+            self._log.told(step),
             mismatch.got,
             mismatch.detail,
-            self.shown(),
+            self._log.shown(),
         )
         failure.taken = len(self.steps)
         failure.late = mismatch.late
         # No session that ends late makes a request succeed that is to be refused.
         failure.ends = bool(self._ends) and not isinstance(step, steps.Refusal)
         return failure
-
-    def _bound(self, line: str) -> str:
-        """Return a line with the usernames that this run has for those written."""
-        for variable, value in self.names.items():
-            line = line.replace(f"\\{{{variable}}}", value.decode())
-        return line
 
     def next(self, connection: Connection) -> Received | None:
         """Return the next frame, None at the end, past one that may come before."""
@@ -261,25 +210,7 @@ class Conversation:
 
     def _any(self, connection: Connection) -> Received | None:
         self._flush(connection)
-        try:
-            frame = connection.peer.receive()
-        except SilenceError as silence:
-            partial = connection.peer.buffer[:WIDTH].hex(" ")
-            detail = f"incomplete: {partial}" if partial else ""
-            self._note(connection, f"… {silence}")
-            mismatch = MismatchError(str(silence), detail, "FRM-1" * bool(partial))
-            mismatch.late = silence.late
-            raise mismatch from None
-        except BadFrameError as bad:
-            connection.ended = bool(connection.peer.closed)
-            self._note(connection, f"< octets {bad.octets[:WIDTH].hex(' ')}")
-            raise MismatchError("no frame", str(bad), bad.rule) from None
-        self._note(connection, connection.peer.closed if frame is None else frame)
-        connection.ended = frame is None
-        listed = frame is not None and frame.command == frames.LISTRESPONSE
-        if listed and connection.request == frames.DELIVER:
-            connection.request = frames.LIST
-        return frame
+        return connection.receive()
 
     def _frame(self, connection: Connection) -> Received:
         """Return the next frame, where the end would be wrong."""
@@ -302,12 +233,12 @@ class Conversation:
 
     def _flush(self, connection: Connection, flags: int = 0) -> None:
         """Send what was held back to go with more."""
-        octets, connection.held = connection.held, b""
-        if octets:
-            try:
-                connection.peer.send(self._cut(octets), flags)
-            except SilenceError as silence:
-                raise MismatchError(f"nothing taken: {silence}") from None
+        connection.flush(self._cut, flags)
+
+    @property
+    def _holds(self) -> bool:
+        """Whether what is sent now waits for more."""
+        return self._together or self.hold
 
     def _send(self, connection: Connection, step: steps.Send) -> None:
         if step.command in TELLING and not isinstance(step, steps.Repeat):
@@ -315,18 +246,8 @@ class Conversation:
             if wait > 0:
                 time.sleep(wait)
         self._note(connection, step)
-        self._ask(connection, step.command, step.octets(self.names))
-
-    def _ask(self, connection: Connection, command: int | None, octets: bytes) -> None:
-        connection.repeated = False
-        if (connection.request, command) != (frames.DELIVER, frames.LIST):
-            connection.request = command
-        if command in (frames.CREATE, frames.LOGIN):
-            connection.asked.append(octets[frames.HEADER_SIZE :])
-        if command == frames.DELETE:
-            connection.session = None
-        connection.held += octets
-        if not (self._together or self.hold):
+        connection.ask(step.command, step.octets(self.names))
+        if not self._holds:
             self._flush(connection)
 
     def _repeat(self, connection: Connection, step: steps.Repeat) -> None:
@@ -340,9 +261,7 @@ class Conversation:
             if refused and over:
                 self._stage.patience.lost()
             if over or not refused:
-                # The step behind this one is there to take and judge it.
-                connection.peer.buffer[:0] = frame.octets
-                self._log.pop()
+                connection.put_back(frame)
                 return
             connection.asked.pop()
             time.sleep(pause)  # the pace at which it asks, no wait for an event
@@ -356,11 +275,10 @@ class Conversation:
         judge.exactly(NO_NAMES, self._frame(connection))
 
     def _ask_fence(self, connection: Connection) -> None:
-        connection.fenced = True
-        before = connection.request
-        request = frames.frame(frames.LIST, self._stage.unused)
-        self._ask(connection, frames.LIST, request)
-        connection.request = before
+        connection.fenced, connection.repeated = True, False
+        connection.held += frames.frame(frames.LIST, self._stage.unused)
+        if not self._holds:
+            connection.flush()  # whole: what it stands behind is cut, which is enough
 
     def _receive(self, connection: Connection, step: steps.Receive) -> None:
         expected = Received(step.command, render(step.body, self.names))
@@ -368,8 +286,8 @@ class Conversation:
             connection.optional = expected
             return
         judge.exactly(expected, self._frame(connection))
-        if expected == SUCCESS and connection.asked:
-            connection.session = connection.asked.pop(0)
+        if expected == SUCCESS:
+            connection.succeeded()
 
     def _receive_names(self, connection: Connection, step: steps.ReceiveNames) -> None:
         inside = [render(name, self.names) for name in step.names]

@@ -1,19 +1,13 @@
 """Transcripts against a server: as they are written, or cut into other segments."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from wirechat_conformance import steps
+from wirechat_conformance.connection import Cut, whole
 from wirechat_conformance.conversation import Conversation
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.run import Run
 from wirechat_conformance.transcript import Transcript
-
-Cut = Callable[[bytes], Iterable[bytes]]
-
-
-def whole(octets: bytes) -> list[bytes]:
-    """Leave octets as they are."""
-    return [octets]
 
 
 def replay(

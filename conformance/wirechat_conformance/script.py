@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from wirechat_conformance import frames, steps
-from wirechat_conformance.conversation import Connection, Conversation
+from wirechat_conformance.conversation import Conversation
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import Received
 from wirechat_conformance.judge import MismatchError, describe
@@ -49,8 +49,7 @@ class Script(Conversation):
 
     def open_deaf(self, connection: str) -> None:
         """Connect with as little room for what is not read as there can be."""
-        peer = self.run.connect(receive_buffer=4096)
-        self.connections[connection] = Connection(connection, peer)
+        self.connect(connection, receive_buffer=4096)
 
     def account(self, connection: str, length: int | None = None) -> bytes:
         """Connect and make an account; return its username."""
@@ -138,12 +137,7 @@ class Script(Conversation):
             for _ in left[:at_once]:
                 self.error(connection)
             left = left[at_once:]
-            at_once = max(1, REPLIES // len(self._last(connection)))
-
-    def _last(self, connection: str) -> bytes:
-        """Return the frame that came last on a connection."""
-        came = (entry for name, entry in reversed(self._log) if name == connection)
-        return next(entry.octets for entry in came if isinstance(entry, Received))
+            at_once = max(1, REPLIES // len(self._log.last_frame(connection).octets))
 
     def fence(self, *connections: str) -> None:
         """See that nothing else has come, on connections that stay open."""
@@ -165,7 +159,7 @@ class Script(Conversation):
         if frame is None:
             self.connections[connection].ended = False
             return False
-        self.connections[connection].peer.buffer[:0] = frame.octets
+        self.connections[connection].put_back(frame)
         return frame.command == command
 
     def fail(
@@ -179,7 +173,7 @@ class Script(Conversation):
     ) -> Failure:
         """Return what says that something else came than what was expected."""
         told = describe(got) if isinstance(got, Received) else got or "closed"
-        failure = Failure(self.rules, expected, told, detail, self.shown())
+        failure = Failure(self.rules, expected, told, detail, self._log.shown())
         failure.ends = bool(self._ends)
         return failure
 
