@@ -18,7 +18,7 @@ import pytest
 
 from tests.faults import FAULTS
 from wirechat_conformance import cli
-from wirechat_conformance.plugin import case_id, rules
+from wirechat_conformance.items import case_id, rules
 from wirechat_conformance.rules import RULES
 
 ROOT = Path(__file__).parent.parent

@@ -6,25 +6,29 @@ marked with the rules that it checks.
 """
 
 import json
-import shlex
 import signal
 import sys
-import traceback
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
-from wirechat_conformance import replay, transcript
 from wirechat_conformance.beside import ahead
 from wirechat_conformance.console import Console
-from wirechat_conformance.failure import Failure
-from wirechat_conformance.names import NoNameError
-from wirechat_conformance.peer import GoneError, OverdueError
-from wirechat_conformance.report import Report, Result
+from wirechat_conformance.items import (
+    RUN,
+    TranscriptFile,
+    attempt,
+    case_id,
+    place,
+    rules,
+    words,
+)
+from wirechat_conformance.outcome import overdue, result, settled
+from wirechat_conformance.peer import OverdueError
+from wirechat_conformance.report import Report
 from wirechat_conformance.rules import RULES, SECTIONS
 from wirechat_conformance.run import InconclusiveError, Run
 from wirechat_conformance.settings import Settings
@@ -80,42 +84,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True
 
 
-class TranscriptFile(pytest.File):
-    """A file that holds one transcript."""
-
-    def collect(self) -> Iterator["TranscriptItem"]:
-        """Give the one case that it is."""
-        read = transcript.load(self.path)
-        item = TranscriptItem.from_parent(self, name=read.id, transcript=read)
-        item.add_marker(pytest.mark.rules(*read.rules))
-        item.add_marker(pytest.mark.beside(5))
-        yield item
-
-
-class TranscriptItem(pytest.Item):
-    """The case that a transcript is."""
-
-    def __init__(self, *, transcript: transcript.Transcript, **more: Any) -> None:
-        super().__init__(**more)
-        self.transcript = transcript
-
-    def runtest(self) -> None:
-        """Replay it, unless it has come true ahead of its turn."""
-        run = self.config.stash[JUDGE].run
-        if self.transcript.id not in run.came_true:
-            attempt(run, self)
-
-    def repr_failure(
-        self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None
-    ) -> str:
-        """Return what JUnit is told: pytest's traceback takes longer than the case."""
-        return str(excinfo.value)
-
-
 @pytest.fixture(scope="session")
 def run(pytestconfig: pytest.Config) -> Run:
     """The run that a case is part of."""
-    return pytestconfig.stash[JUDGE].run
+    return pytestconfig.stash[RUN]
 
 
 class Judge:
@@ -141,10 +113,10 @@ class Judge:
         if unknown := sorted(wanted - known):
             raise pytest.UsageError(f"no rule, section or case {unknown[0]!r}")
         if wanted:
-            items[:] = [item for item in items if wanted & _words(item)]
+            items[:] = [item for item in items if wanted & words(item)]
         if not self.settings.examples:
             items[:] = [i for i in items if not i.get_closest_marker("examples")]
-        items.sort(key=_place)
+        items.sort(key=place)
         for item in items:
             item.user_properties += [("rule", rule) for rule in rules(item)]
         if not items:
@@ -182,7 +154,7 @@ class Judge:
         )
         try:
             with chosen(self.settings) as target, Run(target, self.settings) as run:
-                self.run = run
+                self.run = session.config.stash[RUN] = run
                 if run.slow:
                     self._ahead(session.items)
                 self._cases(session)
@@ -194,7 +166,7 @@ class Judge:
         except (InconclusiveError, StartError) as error:
             self._report.inconclusive = str(error)
         except OverdueError:
-            self._overdue()
+            overdue(self._report, self.settings)
             self._cases(session)
         except KeyboardInterrupt:
             self._report.inconclusive = "interrupted"
@@ -208,10 +180,6 @@ class Judge:
         for connections, cases in by_need.items():
             for name in ahead(self.run, cases, connections):
                 self._console.progress(len(self.run.came_true), len(items), name)
-
-    def _overdue(self) -> str:
-        self._report.inconclusive = f"not done within {self.settings.longest:g} s"
-        return self._report.inconclusive
 
     def _cases(self, session: pytest.Session) -> None:
         items = session.items
@@ -249,57 +217,8 @@ class Judge:
         """See behind each case that the server still serves others (FRM-10)."""
         if case_id(item) in self.run.came_true:
             return (yield)
-        failures = []
-        try:
-            try:
-                yield
-                self.run.check_witness()
-                return None
-            except Failure as failure:
-                self._again(item, failure)
-        except Failure as failure:
-            failures.append(failure)
-        except NoNameError as none:
-            pytest.skip(str(none))
-        except OverdueError:
-            pytest.skip(self._overdue())
-        except GoneError as gone:
-            expected = "the server takes connections"
-            failures.append(Failure(["FRM-10"], expected, str(gone)))
-        failures += self._aftermath(item, bool(failures))
-        if failures:
-            failed = failures[0].joined_by(failures[1:])
-            self.run.has_failed(case_id(item), failed)
-            raise failed
-        return None
-
-    def _again(self, item: pytest.Item, failure: Failure) -> None:
-        """Try again what may have failed in being late: nothing is wrong if it is not.
-
-        Raises:
-            Failure: Something is.
-        """
-        # Races are found by chance: what comes true at the next try tells nothing.
-        drawn = item.get_closest_marker("examples") is not None
-        if failure.late:
-            item.runtest()
-        elif failure.ends and self.run.doubts > 0 and not drawn:
-            with self.run.in_doubt():
-                item.runtest()
-        else:
-            raise failure
-        self._report.notes.append(f"{case_id(item)}: late once, {failure}")
-
-    def _aftermath(self, item: pytest.Item, failed: bool) -> Iterator[Failure]:
-        try:
-            self.run.check_witness()
-        except Failure as disturbed:
-            yield disturbed
-        else:
-            if self.run.witness or not failed:
-                return
-        if not self.run.recover():
-            self._report.gone = case_id(item)
+        with settled(self.run, item, self._report):
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -308,37 +227,8 @@ class Judge:
         """Take note of what became of a case."""
         report = yield
         if call.when == "call" or call.excinfo is not None:
-            self._report.results.append(self._result(item, call))
+            self._report.results.append(result(item, call, self.settings))
         return report
-
-    def _result(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Result:
-        known = case_id(item), rules(item)
-        if call.excinfo is None:
-            return Result(*known, "pass", call.duration)
-        error = call.excinfo.value
-        if isinstance(error, pytest.skip.Exception):
-            return Result(*known, "untested", call.duration, str(error))
-        if not isinstance(error, Failure):
-            told = "".join(traceback.format_exception(error)).rstrip().splitlines()
-            message = "the suite's own fault, which says nothing of the server"
-            return Result(*known, "error", call.duration, message, (), tuple(told))
-        details = [
-            f"expected  {error.expected}",
-            f"got       {error.got}",
-            *([error.detail] if error.detail else []),
-            *(f"    {line}" for line in error.log),
-            f"replay    wirechat-conformance {self._command(item)}",
-        ]
-        return Result(
-            *known, "fail", call.duration, str(error), error.rules, tuple(details)
-        )
-
-    def _command(self, item: pytest.Item) -> str:
-        """Return what has the command run this case alone, as it was run."""
-        server, seed = self.settings.argument, self.settings.seed
-        if isinstance(item, TranscriptItem) and item.session.isinitpath(item.path):
-            return f"replay {shlex.quote(str(item.path))} {server} --seed {seed}"
-        return f"run {server} --only {case_id(item)} --seed {seed}"
 
     # --- the verdict ---
 
@@ -349,45 +239,3 @@ class Judge:
             for item in items:
                 if rule.id in rules(item):
                     self._console.line(f"        {case_id(item)}")
-
-
-def case_id(item: pytest.Item) -> str:
-    """Return the name of a case: stable, and fit for ``--only``."""
-    if isinstance(item, TranscriptItem):
-        return item.name
-    folder = item.path.stem.removeprefix("test_")
-    name = item.name.removeprefix("test_").replace("_", "-")
-    return f"{folder}/{name}".replace("[", "-").removesuffix("]")
-
-
-def attempt(run: Run, item: pytest.Item) -> None:
-    """Run a case, whether it is its turn or not.
-
-    Raises:
-        Failure: It did not come true.
-    """
-    if isinstance(item, TranscriptItem):
-        replay.replay(run, item.transcript)
-    else:
-        function = cast(pytest.Function, item)
-        given = function.callspec.params if hasattr(function, "callspec") else {}
-        function.obj(run, **given)
-
-
-def rules(item: pytest.Item) -> tuple[str, ...]:
-    """Return the rules that a case checks."""
-    mark = item.get_closest_marker("rules")
-    return tuple(mark.args) if mark else ()
-
-
-def _words(item: pytest.Item) -> set[str]:
-    """Return all by which a case can be asked for."""
-    own = rules(item)
-    return {case_id(item), *own, *(rule.partition("-")[0] for rule in own)}
-
-
-def _place(item: pytest.Item) -> tuple[bool, int]:
-    """Return where a case comes in a run: in the order of the rules."""
-    order = list(RULES)
-    first = min((order.index(rule) for rule in rules(item)), default=len(order))
-    return item.get_closest_marker("last") is not None, first
