@@ -63,6 +63,15 @@ def test_server_that_does_not_end_is_ended_by_force(
     assert not accepts(server.address)
 
 
+def test_id_of_a_server_that_has_ended_is_not_signalled_again(
+    launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched.stop()
+    monkeypatch.setattr("os.killpg", lambda *_: pytest.fail("that may be anybody"))
+    monkeypatch.setattr(launched, "_command", "/no/such/Server {port}")
+    assert not launched.revive()
+
+
 def test_what_the_command_starts_ends_with_it() -> None:
     shell = f"sh -c {shlex.quote(python(LISTEN.format('DFL')) + ' & wait')}"
     with Launched(shell) as server:

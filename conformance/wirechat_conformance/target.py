@@ -85,7 +85,8 @@ class Launched(Target):
     def _wait(self) -> None:
         until = time.monotonic() + START_SECONDS
         while not accepts(self.address):
-            if self._process.poll() is not None:
+            if self._has_ended():
+                self.stop()
                 status = self._process.returncode
                 raise StartError(f"the server ended at once, exit status {status}")
             if time.monotonic() > until:
@@ -102,14 +103,23 @@ class Launched(Target):
 
     def stop(self) -> None:
         """End the server, by force if it takes its time."""
+        if self._process.returncode is not None:
+            return  # its id may be somebody else's by now
         self._signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_SECONDS)
+        until = time.monotonic() + STOP_SECONDS
+        while not self._has_ended() and time.monotonic() < until:
+            time.sleep(0.01)  # there is no bounded wait that leaves it its id
         self._signal(signal.SIGKILL)
         self._process.wait()
 
+    def _has_ended(self) -> bool:
+        """Say whether the process has ended; its id stays its own all the same."""
+        how = os.WEXITED | os.WNOWAIT | os.WNOHANG
+        return os.waitid(os.P_PID, self._process.pid, how) is not None
+
     def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):
+        # macOS forbids to signal a group of which only the ended process is left.
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
 
