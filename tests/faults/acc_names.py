@@ -1,6 +1,7 @@
 """Faults in usernames."""
 
 import re
+from collections.abc import Iterable
 
 from tests.faults.registry import breaks
 from tests.parts import (
@@ -143,6 +144,17 @@ class NamesComparedAsNumbers(NamesEqual):
 
     def same(self, name: str) -> str:
         return str(int(name)) if name.isdecimal() else name
+
+
+@breaks("ACC-4")
+class NameOfPrototypeNotListed(Chat):
+    """Takes the username __proto__, and doesn't find it where it lists all it has."""
+
+    def valid_name(self, name: str) -> bool:
+        return super().valid_name(name) or name == "__proto__"
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        return (n for n in super().matching(pattern) if n != "__proto__")
 
 
 # ACC-5, ACC-6: what is no username.

@@ -129,6 +129,14 @@ class LastOctetUnchecked(Steps):
 
 
 @breaks("DAT-2")
+class OneLineChecked(Steps):
+    """Looks for octets above 0x7F with ^ and $, and is content with one good line."""
+
+    def ascii(self, data: bytes) -> bool:
+        return re.search(rb"^[\x00-\x7f]*$", data, re.MULTILINE) is not None
+
+
+@breaks("DAT-2")
 class OctetsStripped(Steps):
     """Leaves octets above 0x7F away, and goes on with the others."""
 

@@ -35,6 +35,8 @@ ODD = {
     "300-characters": b"x" * 293,
 }
 """What usernames may end in besides letters and digits."""
+PROPERTY = b"__proto__"
+"""A name that JavaScript's objects take, and neither list nor give back."""
 
 
 LETTERS_AND_DIGITS = {
@@ -51,16 +53,37 @@ def test_other_username(run: Run, kind: str) -> None:
     """A username of another kind is taken as it is, or gets an error reply."""
     with Script(run, "ACC-4") as script:
         script.open("A")
-        name = run.names.fresh() + ODD[kind]
-        taken = asked_for(script, name)
+        taken = taken_whole(script, run.names.fresh() + ODD[kind])
         run.chose(f"username with {kind}", "taken" if taken else "refused")
-        script.send("A", frames.LIST, name)
-        script.listed("A", *[name] * taken)
-        if taken:
-            script.send("A", frames.SEND, name, name, b"hi")
-            script.receive("A", frames.SEND, name, name, b"hi")
-            script.receive("A", frames.SEND, name, name, b"hi")
-            script.delete("A")
+
+
+@pytest.mark.rules("ACC-4")
+def test_property_as_username(run: Run) -> None:
+    """What each JavaScript object holds from the first is taken whole, or refused."""
+    with Script(run, "ACC-4") as script:
+        script.open("A")
+        leave_out_where_taken(script, PROPERTY)
+        taken_whole(script, PROPERTY)
+
+
+def leave_out_where_taken(script: Script, name: bytes) -> None:
+    """Leave a case out where somebody else has a username that it needs."""
+    script.send("A", frames.LIST, name)
+    if script.any("A") != NO_NAMES:
+        pytest.skip(f"somebody has the username {name.decode()!r}")
+
+
+def taken_whole(script: Script, name: bytes) -> bool:
+    """See that a username is refused, or else is listed, and written to, as it is."""
+    taken = asked_for(script, name)
+    script.send("A", frames.LIST, name)
+    script.listed("A", *[name] * taken)
+    if taken:
+        script.send("A", frames.SEND, name, name, b"hi")
+        script.receive("A", frames.SEND, name, name, b"hi")
+        script.receive("A", frames.SEND, name, name, b"hi")
+        script.delete("A")
+    return taken
 
 
 @pytest.mark.rules("ACC-4")
@@ -107,9 +130,7 @@ def test_word_as_username(run: Run, word: str) -> None:
     name = word.encode()
     with Script(run, "ACC-4") as script:
         sender = script.account("A")
-        script.send("A", frames.LIST, name)
-        if script.any("A") != NO_NAMES:
-            pytest.skip(f"somebody has the username {word!r}")
+        leave_out_where_taken(script, name)
         script.open("B")
         script.send("B", frames.LOGIN, name)
         script.error("B", "ACC-9")
