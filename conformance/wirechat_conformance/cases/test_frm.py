@@ -12,7 +12,7 @@ from wirechat_conformance.script import Script, messages_of
 
 LENGTH = 40
 """Octets of a header's length."""
-SLOW = 0.03
+SLOW = 0.1
 """Seconds for one of the longest messages, on a server that sends octets one by one."""
 TRIED = 5
 """Messages of which none may be so slow: some are, where the machine is busy."""
