@@ -314,7 +314,7 @@ def test_server_that_takes_little_at_a_time(server: Server) -> None:
     load, (ann, bob, _) = three(server)
     ann.socket = Narrow(fileno=ann.socket.detach())
     with load:
-        assert Flow.between({ann: [bob]}, 100).run(0.05) > 10
+        assert Flow.between({ann: [bob]}, 100).run(0.5) > 10
 
 
 def test_server_that_takes_no_more() -> None:
