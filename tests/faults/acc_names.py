@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from zlib import crc32
 
 from tests.faults.registry import breaks
 from tests.parts import (
@@ -136,6 +137,14 @@ class NamesOf31Compared(NamesEqual):
 
     def same(self, name: str) -> str:
         return name[:31]
+
+
+@breaks("LIM-3")
+class NamesOfOneSumEqual(NamesEqual):
+    """Compares checksums of 16 bits: of a thousand usernames some are the same."""
+
+    def same(self, name: str) -> str:
+        return f"{crc32(name.encode()) % 65_521}"
 
 
 @breaks("ACC-4")

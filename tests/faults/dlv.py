@@ -10,6 +10,7 @@ from tests.parts import (
     Frame,
     Message,
     Outbox,
+    Server,
     Session,
     altered,
     error,
@@ -225,6 +226,36 @@ class LiveWaitsBehindKept(Chat):
         replies = super().send(session, frame)
         to, octets = replies[0]
         if to is not session and to.account and to.account.kept:
+            self.keep([Message.of(octets, to.account, self.accepted)])
+            return replies[1:]
+        return replies
+
+
+@breaks("DLV-5")
+class OneLiveAtOnceWhileKept(Server):
+    """Sends one of the live messages that leave together, while others are kept."""
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        behind = live and session.account and session.account.kept
+        super().send(session, frames[:1] if behind else frames, live)
+
+
+@breaks("DLV-5")
+class OnceDeliveredThenKept(Chat):
+    """Keeps what is live while others are kept, on a connection that has asked once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[Session] = set()
+
+    def deliver(self, session: Session, frame: Frame) -> Outbox:
+        self.asked.add(session)
+        return super().deliver(session, frame)
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        to, octets = replies[0]
+        if to is not session and to.account and to.account.kept and to in self.asked:
             self.keep([Message.of(octets, to.account, self.accepted)])
             return replies[1:]
         return replies

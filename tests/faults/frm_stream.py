@@ -5,6 +5,7 @@ import select
 import socket
 import struct
 from time import sleep
+from typing import Any
 
 from tests.faults.registry import breaks
 from tests.parts import (
@@ -61,6 +62,27 @@ class DataInOneReceive(Steps):
 
     def whole(self, length: int) -> bool:
         return length == 0 or len(self.buffer) > HEADER_SIZE
+
+
+@breaks("FRM-4")
+class MovedInWords(Steps):
+    """Moves what is over to the front of a buffer of 64 KiB, 64 octets at a time."""
+
+    word, size = 64, 1 << 16
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.front, self.received = b"", 0
+
+    def feed(self, octets: bytes) -> list[Frame | Malformed]:
+        if not self.buffer:
+            self.front, self.received = octets[: HEADER_SIZE + 100], 0
+        found = super().feed(octets)
+        self.received += len(octets)
+        if self.received >= self.size and 0 < len(self.buffer) <= len(self.front):
+            moved = len(self.buffer) // self.word * self.word
+            self.buffer[moved:] = self.front[moved : len(self.buffer)]
+        return found
 
 
 @breaks("FRM-3")

@@ -1,6 +1,7 @@
 """Frames and the stream: sweeps over all values, cuts everywhere, many at once."""
 
 import math
+import random
 import time
 
 import pytest
@@ -18,6 +19,9 @@ TRIED = 5
 """Messages of which none may be so slow: some are, where the machine is busy."""
 WORDS = 35
 """Octets that leave some over, in whatever words a program takes them."""
+LETTERS, FILL = bytes(range(97, 123)), b"x" * 12
+MESSAGES = 7
+"""Of ten requests so many are messages: more would have echoes of over 128 KiB."""
 BATCH = 46
 """Connections used at a time: less than half of those that a server has to serve."""
 
@@ -253,6 +257,33 @@ def test_a_thousand_requests_of_a_hundred_octets(run: Run) -> None:
         for pattern in filters:
             found = [name] if pattern == somebody else []
             script.receive("A", frames.LISTRESPONSE, *found)
+
+
+@pytest.mark.rules("FRM-4", "SND-2")
+def test_a_thousand_requests_that_differ(run: Run) -> None:
+    """A thousand requests go out at once, of other lengths and texts each, then more.
+
+    So what is left of one in a buffer can't pass for what belongs to another.
+    """
+    source = random.Random(run.settings.seed)
+    with Script(run, "FRM-4") as script:
+        sender = script.account("A")
+        for connection in "BC":
+            recipient = script.account(connection)
+            script.leave(connection)
+            requests = []
+            for number in range(1000):
+                text = bytes(source.choices(LETTERS, k=source.randrange(72, 81)))
+                message = frames.SEND, sender, recipient, text
+                listing = frames.LIST, run.unused + text + FILL
+                requests.append(message if number % 10 < MESSAGES else listing)
+            octets = [frames.frame(*request) for request in requests]
+            script.octets("A", b"".join(octets))
+            for command, *fields in requests:
+                if command == frames.SEND:
+                    script.receive("A", frames.SEND, *fields)
+                else:
+                    script.receive("A", frames.LISTRESPONSE)
 
 
 @pytest.mark.rules("FRM-9", "FRM-4")

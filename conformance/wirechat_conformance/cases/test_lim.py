@@ -191,17 +191,22 @@ def thousand(script: Script, length: int) -> list[bytes]:
     """Make accounts until there are a thousand, those of others counted.
 
     Others come and go meanwhile: a server that has room for a thousand and no more may
-    refuse one of ours, though a moment later there are less.
+    refuse one of ours, though a moment later there are less. It then takes the same
+    username that it has refused.
     """
     made: list[bytes] = []
+    refused: list[bytes] = []
     for _ in range(TRIES):
         script.send("A", frames.LIST)
         reply = script.any("A")
         missing = 1000 - len(reply.fields if reply else ())
-        names = [script.run.names.fresh(length) for _ in range(missing)]
+        fresh = range(missing - len(refused))
+        names = [*refused, *(script.run.names.fresh(length) for _ in fresh)]
+        names = names[: max(missing, 0)]
         got = make(script, names)
         made += got
-        if len(got) == len(names):
+        refused = [name for name in names if name not in got]
+        if not refused:
             return made
     script.fail("a thousand accounts", "an error reply")
 
