@@ -4,6 +4,7 @@ import os
 import select
 import socket
 import struct
+from collections import Counter
 from time import sleep
 from typing import Any
 
@@ -153,6 +154,21 @@ class FiveHundredRequestsAtOnce(Decoder):
 
     def feed(self, octets: bytes) -> list[Frame | Malformed]:
         return super().feed(octets)[:500]
+
+
+@breaks("FRM-4")
+class FourThousandRequestsEnd(Loop):
+    """Closes a connection behind its 4,096th request."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.asked: Counter[Session] = Counter()
+
+    def requests(self, connection: Connection, items: Items) -> None:
+        self.asked[connection.session] += len(items)
+        super().requests(connection, items)
+        if self.asked[connection.session] >= 4096:
+            connection.cut_off = True
 
 
 @breaks("FRM-4")

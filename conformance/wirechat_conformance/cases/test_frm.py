@@ -22,6 +22,8 @@ WORDS = 35
 LETTERS, FILL = bytes(range(97, 123)), b"x" * 12
 MESSAGES = 7
 """Of ten requests so many are messages: more would have echoes of over 128 KiB."""
+THOUSANDS = 4200
+"""Requests on one connection: more than 4,096 and, of messages, than 2,048."""
 BATCH = 46
 """Connections used at a time: less than half of those that a server has to serve."""
 
@@ -284,6 +286,28 @@ def test_a_thousand_requests_that_differ(run: Run) -> None:
                     script.receive("A", frames.SEND, *fields)
                 else:
                     script.receive("A", frames.LISTRESPONSE)
+
+
+@pytest.mark.examples
+@pytest.mark.beside(10)
+@pytest.mark.rules("FRM-4", "SND-12")
+def test_thousands_of_requests(run: Run) -> None:
+    """However many requests there were on a connection, the next one is as good.
+
+    Each second one is a message to oneself: so there are as many of these as replies.
+    """
+    with Script(run, "FRM-4", "SND-12") as script:
+        name = script.account("A")
+        texts = [b"%04d" % number for number in range(run.pace.part(THOUSANDS // 2))]
+        listing = frames.frame(frames.LIST, run.unused)
+        for start in range(0, len(texts), 500):
+            batch = texts[start : start + 500]
+            sent = [frames.frame(frames.SEND, name, name, text) for text in batch]
+            script.octets("A", b"".join(message + listing for message in sent))
+            for text in batch:
+                script.receive("A", frames.SEND, name, name, text)
+                script.receive("A", frames.SEND, name, name, text)
+                script.receive("A", frames.LISTRESPONSE)
 
 
 @pytest.mark.rules("FRM-9", "FRM-4")
