@@ -1,7 +1,6 @@
 """Faults in how sessions and accounts end, and in what several ask for at once."""
 
 import os
-from collections import Counter
 from threading import Timer
 
 from tests.faults.registry import breaks
@@ -47,24 +46,6 @@ class CloseLeavesSession(Server):
     def end(self, connection: Connection) -> None:
         connection.session.account = None
         super().end(connection)
-
-
-@breaks("ACC-12")
-class SecondSessionStays(Chat):
-    """Ends at a connection's end its first session, and none that came later."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sessions: Counter[Session] = Counter()
-
-    def enter(self, session: Session, account: Account) -> Outbox:
-        self.sessions[session] += 1
-        return super().enter(session, account)
-
-    def leave(self, session: Session) -> None:
-        if self.sessions[session] > 1:
-            session.account = None
-        super().leave(session)
 
 
 @breaks("ACC-12")

@@ -261,6 +261,15 @@ class OnceDeliveredThenKept(Chat):
         return replies
 
 
+@breaks("DLV-1")
+class SenderHasToBeThere(Releasing):
+    """Drops what is kept, when it is asked for, of senders that are offline then."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        there = {n.encode() for n, other in self.accounts.items() if other.session}
+        return [m for m in messages if m[HEADER_SIZE:].partition(b"|||")[0] in there]
+
+
 @breaks("DLV-6")
 class SenderTakesMessagesAlong(Chat):
     """Removes, with an account, what it has sent and is kept for others."""

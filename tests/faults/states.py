@@ -407,3 +407,51 @@ class ThirdCreateGetsNothing(Chat):
             for to, octets in super().send(session, frame)
             if to is session or self.made[to] < 3
         ]
+
+
+# The second session of a connection.
+
+
+class Later(Chat):
+    """A chat that knows whether a connection had a session before the one it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered: Counter[Session] = Counter()
+
+    def enter(self, session: Session, account: Account) -> Outbox:
+        self.entered[session] += 1
+        return super().enter(session, account)
+
+    def later(self, session: Session) -> bool:
+        return bool(session.account) and self.entered[session] > 1
+
+
+@breaks("ACC-12")
+class SecondSessionStays(Later):
+    """Ends at a connection's end its first session, and none that came later."""
+
+    def leave(self, session: Session) -> None:
+        if self.later(session):
+            session.account = None
+        super().leave(session)
+
+
+@breaks("ACC-11")
+class SecondSessionSwitches(Later):
+    """Leaves a connection's second session for another account at LOGIN."""
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        if self.later(session):
+            self.leave(session)
+        return super().login(session, frame)
+
+
+@breaks("ACC-7")
+class SecondSessionCreates(Later):
+    """Leaves a connection's second session for a new account at CREATE."""
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        if self.later(session):
+            self.leave(session)
+        return super().create(session, frame)
