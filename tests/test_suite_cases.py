@@ -434,6 +434,11 @@ LEFT_OUT = [
         "somebody has the username 'admin'",
         word="admin",
     ),
+    row(
+        test_acc.test_session_behind_one_that_was_cut_off,
+        "version-told-and-open",
+        "the server does not close the connection after a rejection",
+    ),
 ]
 
 

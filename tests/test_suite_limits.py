@@ -8,17 +8,20 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from tests.faults import acc_ends
 from tests.judged import judging
 from tests.null_servers import Mortal
 from tests.parts import Chat, Frame, Outbox, Part, Server, Session, assemble
 from tests.variants.answers import FewNamesTaken
 from wirechat.codec import Command, encode
+from wirechat_conformance import grace
 from wirechat_conformance.cases import test_lim, test_lst, test_snd
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES
 from wirechat_conformance.peer import GoneError
 from wirechat_conformance.run import asked
 from wirechat_conformance.script import Script
+from wirechat_conformance.settings import MINUTE
 
 pytestmark = pytest.mark.whole
 
@@ -129,6 +132,29 @@ def test_an_idle_connection_that_is_closed() -> None:
         with pytest.raises(Failure, match="on an idle connection; got none") as failed:
             test_lim.test_idle_connections(run)
         assert failed.value.rules == ("LIM-5",)
+        run.idle_since -= MINUTE
+        with pytest.raises(pytest.skip.Exception, match="more than the minute"):
+            test_lim.test_idle_connections(run)
+
+
+def test_a_session_that_is_ended_when_an_earlier_one_is_done_with() -> None:
+    server = Server()
+    with judging(server) as run:
+        for account in server.chat.accounts.values():
+            if account.name.encode() in run.successors:
+                account.session = None
+        with pytest.raises(Failure) as failed:
+            test_lim.test_sessions_behind_others(run)
+        assert failed.value.rules == ("ACC-10", "SND-1")
+
+
+def test_sessions_that_could_not_be_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grace, "MOST", 0.01)
+    with (
+        judging(acc_ends.CloseLeavesSession(port=0)) as run,
+        pytest.raises(pytest.skip.Exception, match="no session could be held"),
+    ):
+        test_lim.test_sessions_behind_others(run)
 
 
 class Backtracks(Chat):

@@ -40,19 +40,39 @@ def learned(
 
 
 def _lag(connect: Callable[[], Peer], name: bytes, seconds: float) -> float:
-    """Return for how long LOGIN is refused when a session has ended; 0 if never."""
-    lag = 0.0
     with closing(connect()) as leaving, closing(connect()) as entering:
         leaving.patience = entering.patience = Patience(seconds)
-        leaving.send([frames.frame(frames.CREATE, name)])
-        if leaving.receive() == SUCCESS:
-            leaving.half_close()
-            leaving.receive()
-            begun = time.monotonic()
-            while _refused(entering, name) and lag < MOST:
-                time.sleep(LEAST)  # the pace at which it asks, no wait for an event
-                lag = time.monotonic() - begun
-            entering.send([frames.frame(frames.DELETE)])
+        if not leave(leaving, name):
+            return 0.0
+        lag = enter(entering, name)
+        entering.send([frames.frame(frames.DELETE)])
+    return lag
+
+
+def leave(peer: Peer, name: bytes, last: bytes = b"") -> bool:
+    """Make an account and half-close, and return whether it was made.
+
+    Args:
+        peer: The connection.
+        name: The username.
+        last: What else to send.
+    """
+    peer.send([frames.frame(frames.CREATE, name)])
+    made = peer.receive() == SUCCESS
+    if made:
+        peer.send([last])
+        peer.half_close()
+        while peer.receive():
+            pass
+    return made
+
+
+def enter(peer: Peer, name: bytes) -> float:
+    """Ask for a session until there is one, and return for how long; 0 if at once."""
+    lag, begun = 0.0, time.monotonic()
+    while _refused(peer, name) and lag < MOST:
+        time.sleep(LEAST)  # the pace at which it asks, no wait for an event
+        lag = time.monotonic() - begun
     return lag
 
 

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 from wirechat_conformance import frames, grace
 from wirechat_conformance.failure import Failure
@@ -14,7 +14,7 @@ from wirechat_conformance.names import Names
 from wirechat_conformance.pace import Pace
 from wirechat_conformance.peer import TROUBLE, GoneError, Patience, Peer, SilenceError
 from wirechat_conformance.rules import RULES
-from wirechat_conformance.settings import Settings
+from wirechat_conformance.settings import MINUTE, Settings
 from wirechat_conformance.sweep import sweep
 from wirechat_conformance.target import Target
 
@@ -33,6 +33,8 @@ SHRINKING = 8.0
 """Seconds in which the examples that fail are made smaller, all in all."""
 MANY = 10
 """Cases that break a MUST, after which a server need not be waited for that much."""
+WRONG = 1
+"""A version that no frame has."""
 DOUBTS = 3
 """Failures that are tried again in vain, with more time for sessions to end."""
 
@@ -45,7 +47,7 @@ class Run:
     """What the cases of one run share: the server, fresh names, how long to wait.
 
     A connection of the run's own, the witness, is logged in throughout; that it is
-    still served is seen after each case (FRM-10). Two more stay idle (LIM-5).
+    still served is seen after each case (FRM-10). Four more stay idle (LIM-5).
 
     Args:
         target: The server.
@@ -64,6 +66,8 @@ class Run:
         self.witness: Peer | None = None
         self.idle: list[Peer] = []
         self.idle_since = time.monotonic()
+        self.successors: dict[bytes, Peer] = {}
+        """Idle connections whose accounts had a session before, by username."""
         self.failed: set[str] = set()
         """The cases that have failed so far."""
         self._faults = 0
@@ -86,6 +90,8 @@ class Run:
             begun = time.monotonic()
             self.grace = grace.learned(self.connect, self.names.fresh, bound)
             self.ending = (time.monotonic() - begun) / grace.ROUNDS
+            for last in (b"", frames.header(frames.LIST, 0, WRONG)):
+                self._succeed(last)
         self.pace = self._measured()
         self.room = SLOW_BACKLOG if self.slow else BACKLOG
         """Connections that may wait to be accepted."""
@@ -140,6 +146,11 @@ class Run:
         That is tried once, when the run begins.
         """
         return self._broken_fences[session]
+
+    @property
+    def overslept(self) -> bool:
+        """Whether idle connections have been so for more than they are promised."""
+        return time.monotonic() - self.idle_since > MINUTE
 
     @property
     def slow(self) -> bool:
@@ -290,13 +301,33 @@ class Run:
         peer.receive()
         return peer
 
+    def _succeed(self, last: bytes) -> None:
+        """Have a session, end it behind these octets, and have another, to stay idle.
+
+        The server may give the new connection what the old one had: a descriptor, a
+        place in a table. What it does only later about the old one is to leave it be.
+        """
+        name, patience = _random_name(), Patience(self.patience.seconds / 4)
+        with closing(self.connect()) as leaving:
+            leaving.patience = patience
+            if not grace.leave(leaving, name, last):
+                return
+        with ExitStack() as ends:
+            entering = ends.enter_context(closing(self.connect()))
+            entering.patience = patience
+            if grace.enter(entering, name) < grace.MOST:
+                ends.pop_all()
+                entering.patience = self.patience
+                self.successors[name] = entering
+
     def _dismiss(self) -> None:
         """Take the witness and the idle connections back."""
-        for peer in (*self.idle, *filter(None, [self.witness])):
+        idle = *self.idle, *self.successors.values()
+        for peer in (*idle, *filter(None, [self.witness])):
             with suppress(SilenceError):
                 peer.send([frames.frame(frames.DELETE)])
             peer.close()
-        self.witness, self.idle = None, []
+        self.witness, self.idle, self.successors = None, [], {}
 
     def _is_free(self, pattern: bytes) -> bool:
         return self.witness is None or asked(self.witness, pattern) == NO_NAMES

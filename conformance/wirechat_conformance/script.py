@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from wirechat_conformance import frames, steps
+from wirechat_conformance.connection import Connection
 from wirechat_conformance.conversation import Conversation
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import Received
 from wirechat_conformance.judge import MismatchError, describe
+from wirechat_conformance.peer import Peer
 from wirechat_conformance.run import BACKLOG, Run
 
 REPEATED = 0.5
@@ -50,6 +52,10 @@ class Script(Conversation):
     def open_deaf(self, connection: str) -> None:
         """Connect with as little room for what is not read as there can be."""
         self.connect(connection, receive_buffer=4096)
+
+    def go_on(self, connection: str, peer: Peer) -> None:
+        """Go on with a connection that was opened before."""
+        self.connections[connection] = Connection(connection, peer, self._log)
 
     def account(self, connection: str, length: int | None = None) -> bytes:
         """Connect and make an account; return its username."""

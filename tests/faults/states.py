@@ -1,17 +1,21 @@
 """Faults that show in a certain state alone, or for certain names."""
 
+import socket
 from collections import Counter
+from threading import Timer
 
 from tests.faults.registry import breaks
 from tests.parts import (
     Account,
     Chat,
     Connection,
+    Decoder,
     Frame,
     Items,
     Loop,
     Malformed,
     Outbox,
+    Server,
     Session,
     Steps,
     error,
@@ -188,6 +192,44 @@ class RejectionKeepsSession(Chat):
             session.account.session = Session()
             session.account = None
         return super().malformed(session, item)
+
+
+@breaks("ACC-10")
+class EndComesTwice(Chat):
+    """Ends, 300 ms behind a session, the session that its account has by then."""
+
+    def leave(self, session: Session) -> None:
+        account = session.account
+        super().leave(session)
+        if account:
+            Timer(0.3, setattr, (account, "session", None)).start()
+
+
+@breaks("ACC-10")
+class EndOfConnectionEndsNewSession(Server):
+    """Ends, with a connection that was cut off, the session that is there by then."""
+
+    def end(self, connection: Connection) -> None:
+        account = connection.session.account
+        super().end(connection)
+        if account:
+            account.session = None
+
+
+@breaks("FRM-10")
+class DescriptorClosedLater(Server):
+    """Closes, 300 ms behind a rejection, whoever has the descriptor by then."""
+
+    def converse(self, connection: Connection, decoder: Decoder) -> None:
+        super().converse(connection, decoder)
+        if decoder.broken:
+            Timer(0.3, self.hang_up, (connection._socket.fileno(),)).start()
+
+    def hang_up(self, descriptor: int) -> None:
+        with self.lock:
+            for connection in self.connections.values():
+                if connection._socket.fileno() == descriptor:
+                    connection.hang_up(socket.SHUT_RDWR)
 
 
 # Which command, and what name.

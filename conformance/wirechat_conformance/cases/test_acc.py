@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from wirechat_conformance import frames
+from wirechat_conformance import frames, steps
 from wirechat_conformance.frames import NO_NAMES, SUCCESS
 from wirechat_conformance.judge import is_error
-from wirechat_conformance.run import Run
+from wirechat_conformance.run import WRONG, Run
 from wirechat_conformance.script import Script
 
 pytestmark = pytest.mark.beside(10)
@@ -217,6 +217,25 @@ def test_one_refusal(run: Run, kind: str) -> None:
         script.delete("C")
         script.send("C", frames.CREATE, b)
         script.receive("C", frames.RESPONSE)
+
+
+@pytest.mark.rules("ACC-10", "SND-1")
+def test_session_behind_one_that_was_cut_off(run: Run) -> None:
+    """The end of an old connection, when it comes, does not end the new session."""
+    with Script(run, "ACC-10", "SND-1") as script:
+        name = script.account("A")
+        script.octets("A", frames.header(frames.LIST, 0, WRONG))
+        if not script.connections["A"].peer.end(run.patience.bound):
+            pytest.skip("the server does not close the connection after a rejection")
+        script.open("B", "C")
+        script.login("B", name)
+        script.perform(steps.Close("A"))
+        run.check_witness()  # by now the server has seen it
+        script.send("C", frames.LOGIN, name)
+        script.error("C")
+        script.send("B", frames.SEND, name, name, b"hi")
+        script.receive("B", frames.SEND, name, name, b"hi")
+        script.receive("B", frames.SEND, name, name, b"hi")
 
 
 @pytest.mark.rules("ACC-17")
