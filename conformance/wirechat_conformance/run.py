@@ -15,7 +15,7 @@ from wirechat_conformance.pace import Pace
 from wirechat_conformance.peer import TROUBLE, GoneError, Patience, Peer, SilenceError
 from wirechat_conformance.rules import RULES
 from wirechat_conformance.settings import MINUTE, Settings
-from wirechat_conformance.sweep import sweep
+from wirechat_conformance.sweep import delete, listed, sweep
 from wirechat_conformance.target import Target
 
 SAMPLES = 5
@@ -64,6 +64,8 @@ class Run:
         self.choices: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """Each free choice, and how often the server took which."""
         self.witness: Peer | None = None
+        self.first: list[bytes] = []
+        """The accounts that were made before all others, and are offline since."""
         self.idle: list[Peer] = []
         self.idle_since = time.monotonic()
         self.successors: dict[bytes, Peer] = {}
@@ -274,8 +276,9 @@ class Run:
         try:
             # Asked twice: a server that answers only one of the two is not silent.
             peer.send([frames.frame(frames.LIST, _random_name())])
-            peer.send([frames.frame(frames.CREATE, _random_name())])
-            first = peer.receive()
+            name = _random_name()
+            peer.send([frames.frame(frames.CREATE, name)])
+            reply = peer.receive()
         except SilenceError as silence:
             peer.close()
             if peer.buffer:  # which is no frame, but no silence either
@@ -288,16 +291,20 @@ class Run:
             peer.close()
             return
         with suppress(*TROUBLE):
-            if SUCCESS in (first, peer.receive()):
-                self.witness = peer
+            if SUCCESS in (reply, peer.receive()):
+                self.witness, self.first = peer, [name, _random_name()]
+                second = self._with_account(self.first[1])
                 self.idle = [self.connect(), self._with_account()]
                 self.idle_since = time.monotonic()
+                self.witness = self._with_account()
+                peer.close()
+                second.close()
         if self.witness is None:
             peer.close()
 
-    def _with_account(self) -> Peer:
+    def _with_account(self, name: bytes | None = None) -> Peer:
         peer = self.connect()
-        peer.send([frames.frame(frames.CREATE, _random_name())])
+        peer.send([frames.frame(frames.CREATE, name or _random_name())])
         peer.receive()
         return peer
 
@@ -327,7 +334,12 @@ class Run:
             with suppress(SilenceError):
                 peer.send([frames.frame(frames.DELETE)])
             peer.close()
-        self.witness, self.idle, self.successors = None, [], {}
+        if self.first:
+            with suppress(*TROUBLE), closing(self.connect()) as peer:
+                delete(peer, self.first)
+                listed(peer, self.first[0])
+        self.witness, self.first = None, []
+        self.idle, self.successors = [], {}
 
     def _is_free(self, pattern: bytes) -> bool:
         return self.witness is None or asked(self.witness, pattern) == NO_NAMES

@@ -18,6 +18,7 @@ from tests.parts import (
     is_error,
 )
 from wirechat.codec import Command
+from wirechat.rules import NO_ACCOUNT
 
 # ACC-1: CREATE.
 
@@ -149,6 +150,23 @@ class CreateHasTwo(Chat):
 
 
 # ACC-8 to ACC-11: LOGIN.
+
+
+@breaks("ACC-8")
+class NumberZeroIsNobody(Chat):
+    """Has the first of its accounts as number 0, which means none where it looks."""
+
+    def nobody(self, session: Session, name: str) -> Outbox:
+        zero = name == next(iter(self.accounts), None)
+        return [(session, NO_ACCOUNT)] if zero and len(self.accounts) > 1 else []
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        nobody = [] if session.account else self.nobody(session, frame.fields[0])
+        return nobody or super().login(session, frame)
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        nobody = self.nobody(session, frame.fields[1]) if session.account else []
+        return nobody or super().send(session, frame)
 
 
 @breaks("ACC-8")

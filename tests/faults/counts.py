@@ -240,6 +240,23 @@ class DeleteLosesNeighbours(Chat):
         return replies
 
 
+@breaks("ACC-13")
+class FewerPlacesLoseAccounts(Chat):
+    """Loses what is beyond half its table when that shrinks behind many a DELETE."""
+
+    most = 0
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        self.most = max(self.most, len(self.accounts))
+        replies = super().delete(session, frame)
+        if self.most > 256 and len(self.accounts) < self.most // 4:
+            self.most //= 2
+            offline = [name for name, a in self.accounts.items() if not a.session]
+            for name in offline[::2]:
+                del self.accounts[name]
+        return replies
+
+
 @breaks("FRM-10")
 class ResetsAreNotCounted(Server):
     """Has room for 1,090 connections, and gives none back that was reset."""

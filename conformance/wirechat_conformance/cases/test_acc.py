@@ -238,6 +238,31 @@ def test_session_behind_one_that_was_cut_off(run: Run) -> None:
         script.receive("B", frames.SEND, name, name, b"hi")
 
 
+@pytest.mark.rules("ACC-2", "ACC-8", "ACC-10", "SND-1", "SND-2")
+def test_first_accounts(run: Run) -> None:
+    """The accounts that were made first, number 0 to many programs, are like others."""
+    for first in run.first:
+        with Script(run, "SND-1", "SND-2") as script:
+            other = script.account("A")
+            script.open("B", "C")
+            try:
+                script.send("B", frames.CREATE, first)
+                script.error("B", "ACC-2")
+                script.login("B", first)
+                script.send("C", frames.LOGIN, first)
+                script.error("C", "ACC-10")
+                for own, its, names in (
+                    ("A", "B", (other, first)),
+                    ("B", "A", (first, other)),
+                ):
+                    script.send(own, frames.SEND, *names, b"hi")
+                    script.receive(own, frames.SEND, *names, b"hi")
+                    script.receive(its, frames.SEND, *names, b"hi")
+                script.fence("B")
+            finally:  # nor is it deleted
+                script.connections.pop("B").peer.close()
+
+
 @pytest.mark.rules("ACC-17")
 def test_create_race(run: Run) -> None:
     """Of several CREATEs of one username at the same time exactly one succeeds."""

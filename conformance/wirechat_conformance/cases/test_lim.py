@@ -3,14 +3,15 @@
 import resource
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 
 import pytest
 
-from wirechat_conformance import frames, steps
+from wirechat_conformance import frames, steps, sweep
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
 from wirechat_conformance.judge import describe, is_error
-from wirechat_conformance.peer import GoneError
+from wirechat_conformance.peer import TROUBLE, GoneError
 from wirechat_conformance.run import Run, asked
 from wirechat_conformance.script import Script
 from wirechat_conformance.settings import MINUTE
@@ -164,7 +165,7 @@ def test_a_thousand_accounts(run: Run) -> None:
 
 
 def crowd(script: Script) -> None:
-    """Make accounts, look for them, delete some, look for the others."""
+    """Make accounts, delete some, and then most, and look for the others each time."""
     name, kept = script.account("A"), script.account("B")
     script.leave("B")
     script.send("A", frames.SEND, name, kept, b"kept")
@@ -184,6 +185,9 @@ def crowd(script: Script) -> None:
     left = sorted({*made} - {*gone})
     delete(script, gone)
     still_there(script, name, left, gone)
+    if not script.run.slow:
+        desert(script.run, [n for at, n in enumerate(left) if at % THIN])
+        still_there(script, name, left[::THIN], gone)
     script.rules = "SND-3", "ACC-12"
     script.open("K")
     script.login("K", kept)
@@ -221,6 +225,14 @@ def delete(script: Script, names: list[bytes]) -> None:
     for name in names:
         script.login("D", name)
         script.delete("D")
+
+
+def desert(run: Run, names: list[bytes]) -> None:
+    """Delete many accounts that are offline; whether that succeeds is not the point."""
+    with suppress(*TROUBLE), closing(run.connect()) as peer:
+        for start in range(0, len(names), AT_ONCE):
+            sweep.delete(peer, names[start : start + AT_ONCE])
+            sweep.listed(peer, run.unused)
 
 
 def still_there(
