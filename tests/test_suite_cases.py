@@ -11,13 +11,16 @@ from unittest.mock import patch
 import pytest
 
 from tests.faults import FAULTS
+from tests.faults.dlv import Releasing
 from tests.judged import judging
 from tests.parts import (
+    Account,
     Chat,
     Connection,
     Frame,
     Items,
     Loop,
+    Message,
     Outbox,
     Part,
     Server,
@@ -155,6 +158,7 @@ class EndsAtDeliver(Loop):
         connection.cut_off = Command.DELIVER in asked
 
 
+MUCH = test_frm.test_half_close_behind_much_to_deliver
 WRONG = [
     # A case, a server, the rules that it breaks, what is told; the case's arguments.
     row(
@@ -315,6 +319,12 @@ WRONG = [
         ["SND-12"],
         "expected all 1236 messages; got ",
     ),
+    row(
+        MUCH,
+        "kept-one-mi-b",
+        ["SND-12", "DLV-1"],
+        "expected 50 kept messages; got 16 of them",
+    ),
 ]
 
 
@@ -338,7 +348,14 @@ class Kept1000(Chat):
         super().__init__(Limits(kept=1000))
 
 
-MUCH = test_frm.test_half_close_behind_much_to_deliver
+class ThirtyADeliver(Releasing):
+    """Delivers thirty messages at a time, and keeps the others until the next."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        self.keep(messages[30:])
+        return messages[:30]
+
+
 RIGHT = [
     # A case, a server, what it makes of free choices; the case's arguments.
     row(
@@ -415,7 +432,7 @@ LEFT_OUT = [
     # A case, a server, why nothing could be said; the case's arguments.
     row(
         MUCH,
-        "one-a-deliver",
+        ThirtyADeliver,
         "the server does not let so much wait",
     ),
     row(

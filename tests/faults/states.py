@@ -277,12 +277,21 @@ class NamesOf32NotKept(Chat):
 class Kept128KiB(Chat):
     """Echoes, and does not keep, what is more than 128 KiB for an account."""
 
+    most = 1 << 17
+
     def send(self, session: Session, frame: Frame) -> Outbox:
         replies = super().send(session, frame)
         recipient = self.accounts.get(frame.fields[1])
-        while recipient and recipient.kept_octets > 1 << 17:
+        while recipient and recipient.kept_octets > self.most:
             recipient.kept_octets -= len(recipient.kept.pop())
         return replies
+
+
+@breaks("SND-12")
+class KeptOneMiB(Kept128KiB):
+    """Echoes, and does not keep, what is more than a mebibyte for an account."""
+
+    most = 1 << 20
 
 
 @breaks("DAT-2")
