@@ -456,6 +456,11 @@ LEFT_OUT = [
         "version-told-and-open",
         "the server does not close the connection after a rejection",
     ),
+    row(
+        test_acc.test_session_behind_one_that_was_cut_off,
+        "sessions-outlast-replies",
+        "the session lasts until the client has closed, too",
+    ),
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tests.parts import Connection, Items, Loop, Server, Session, Steps
 from tests.variants.registry import permitted
 from wirechat.client import Client, ConnectionLost, Refused
-from wirechat.exchange import LINGER
+from wirechat.exchange import DISCARDED, LINGER
 
 
 @permitted()
@@ -56,6 +56,20 @@ class ClosesFirst(Server):
         self.drain(connection, 0, LINGER)
         connection.hang_up(socket.SHUT_WR)
         time.sleep(0.01)
+        super().end(connection)
+
+
+@permitted()
+class SessionsOutlastReplies(Server):
+    """Rejects, closes its side, and ends the session when the client has closed, too.
+
+    It waits a second for that (ACC-12).
+    """
+
+    def end(self, connection: Connection) -> None:
+        self.drain(connection, 0, LINGER)
+        connection.hang_up(socket.SHUT_WR)
+        connection.discard(DISCARDED, 1)
         super().end(connection)
 
 
