@@ -77,6 +77,24 @@ class LoginByItsBeginning(Chat):
 
 
 @breaks("ACC-9")
+class LoginOf32(Chat):
+    """Looks at the first 32 characters of LOGIN's username (a buffer of 32)."""
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        return super().login(session, frame._replace(data=frame.data[:32]))
+
+
+@breaks("SND-6")
+class RecipientOf32(Chat):
+    """Looks at the first 32 characters of a recipient."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        sender, recipient, text = frame.fields
+        data = "|||".join([sender, recipient[:32], text]).encode()
+        return super().send(session, frame._replace(data=data))
+
+
+@breaks("ACC-9")
 class RefusalsCounted(Loop):
     """Closes after a hundred error replies."""
 

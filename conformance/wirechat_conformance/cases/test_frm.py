@@ -300,8 +300,8 @@ def test_thousands_of_requests(run: Run) -> None:
         name = script.account("A")
         texts = [b"%04d" % number for number in range(run.pace.part(THOUSANDS // 2))]
         listing = frames.frame(frames.LIST, run.unused)
-        for start in range(0, len(texts), 500):
-            batch = texts[start : start + 500]
+        for start in range(0, len(texts), 250):
+            batch = texts[start : start + 250]
             sent = [frames.frame(frames.SEND, name, name, text) for text in batch]
             script.octets("A", b"".join(message + listing for message in sent))
             for text in batch:
