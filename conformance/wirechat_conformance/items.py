@@ -80,8 +80,16 @@ def words(item: pytest.Item) -> set[str]:
     return {case_id(item), *own, *(rule.partition("-")[0] for rule in own)}
 
 
+TURNS = ("ACC", "LST", "SND", "DLV", "DAT", "FRM", "LIM")
+"""The sections in the order in which they need one another."""
+
+
 def place(item: pytest.Item) -> tuple[bool, int]:
-    """Return where a case comes in a run: in the order of the rules."""
-    order = list(RULES)
-    first = min((order.index(rule) for rule in rules(item)), default=len(order))
-    return item.get_closest_marker("last") is not None, first
+    """Return where a case comes in a run: behind those that are about less.
+
+    Many a case of FRM asks for all kinds of things. A server that does not survive one
+    of them ends the run: it has to meet the case that is about that one before.
+    """
+    order = sorted(RULES, key=lambda rule: TURNS.index(rule.partition("-")[0]))
+    latest = max((order.index(rule) for rule in rules(item)), default=len(order))
+    return item.get_closest_marker("last") is not None, latest
