@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.scripted import (
     Script,
     staged,
 )
-from wirechat_conformance.frames import RESPONSE, BadFrameError, header
+from wirechat_conformance.frames import RESPONSE, BadFrameError, Received, header
 from wirechat_conformance.peer import OverdueError, Patience, Peer, SilenceError
 
 
@@ -93,10 +94,12 @@ def test_end_in_the_middle_of_a_frame_is_no_end() -> None:
     assert (bad.value.rule, bad.value.octets) == ("FRM-1", ERROR[:20])
 
 
-def test_frame_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wirechat_conformance.peer.WHOLE", 0.5)
-    with staged((header(RESPONSE, 1000),)) as stage:
-        stage.patience.seconds = 0.5
+@pytest.fixture
+def trickling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
+    """A connection on which a frame comes at a hundred octets a second at most."""
+    monkeypatch.setattr("wirechat_conformance.peer.WHOLE", 0.1)
+    with staged((header(RESPONSE, 30),)) as stage:
+        stage.patience.seconds = 1
         peer = stage.connect()
         done = threading.Event()
 
@@ -106,11 +109,22 @@ def test_frame_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
 
         thread = threading.Thread(target=trickle)
         thread.start()
-        with pytest.raises(SilenceError) as silence:
-            peer.receive()
+        yield peer
         done.set()
         thread.join()
-    assert str(silence.value) == "not done within 0.5 times the time-out"
+
+
+def test_frame_that_trickles_in_is_given_up(trickling: Peer) -> None:
+    with pytest.raises(SilenceError) as silence:
+        trickling.receive()
+    assert str(silence.value) == "not done within 0.1 times the time-out"
+
+
+def test_frame_that_comes_steadily_may_take_long(
+    trickling: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wirechat_conformance.peer.STEADY", 1)
+    assert trickling.receive() == Received(RESPONSE, b"x" * 30)
 
 
 def test_each_segment_is_sent() -> None:

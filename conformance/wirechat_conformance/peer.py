@@ -24,6 +24,9 @@ CONNECT = 5.0
 WHOLE = 5
 """Time-outs in which a frame that has begun to come, or a segment that has begun to
 go, must be through: long ones may take a while, but not for ever."""
+STEADY = 1000
+"""Octets a second at which they may take longer still: a server that sends octets one
+by one, on a machine with much to do, may need half a minute for the longest."""
 
 
 class SilenceError(Exception):
@@ -176,7 +179,8 @@ class Peer:
             left, until = memoryview(segment), self._until()
             while left and self.closed != "reset":
                 try:
-                    left = left[self.socket.send(left, flags) :]
+                    sent = self.socket.send(left, flags)
+                    left, until = left[sent:], until + sent / STEADY
                 except BlockingIOError:
                     self._wait(until, sending=True)
                 except OSError:
@@ -205,7 +209,9 @@ class Peer:
                     reason = f"the connection ended after {len(seen)} octets of a frame"
                     raise frames.BadFrameError("FRM-1", reason, seen)
                 return None
+            had = len(self.buffer)
             self._wait(until)
+            until += (len(self.buffer) - had) / STEADY
 
     def _until(self) -> float:
         return time.monotonic() + WHOLE * self.patience.bound
