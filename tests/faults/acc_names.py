@@ -156,6 +156,15 @@ class NamesComparedAsNumbers(NamesEqual):
 
 
 @breaks("ACC-4")
+class NamesRefusedAsFormats(Chat):
+    """Puts a name that it refuses into a format, and says nothing if that is none."""
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().create(session, frame)
+        return [] if "%" in frame.fields[0] else replies
+
+
+@breaks("ACC-4")
 class NameOfPrototypeNotListed(Chat):
     """Takes the username __proto__, and doesn't find it where it lists all it has."""
 
