@@ -341,6 +341,25 @@ class ThirdMalformedEndsSession(Chat):
         return super().malformed(session, item)
 
 
+@breaks("DAT-3")
+class DataBeforeLoginIgnored(Chat):
+    """Passes over DELIVER and DELETE with data in silence where there is no session."""
+
+    def malformed(self, session: Session, item: Malformed) -> Outbox:
+        ours = item.rule == "DAT-3" and item.reason.startswith(("DELIVER", "DELETE"))
+        return [] if ours and not session.account else super().malformed(session, item)
+
+
+@breaks("DAT-3")
+class TwoFiltersEndTheSession(Chat):
+    """Tells of several filters, and ends the session."""
+
+    def malformed(self, session: Session, item: Malformed) -> Outbox:
+        if item.rule == "DAT-3" and item.reason.startswith("LIST"):
+            self.leave(session)
+        return super().malformed(session, item)
+
+
 @breaks("ACC-9")
 class LoginBehindRefusedForgets(Remembering):
     """Forgets what is kept at a LOGIN on a connection where one was refused."""

@@ -128,6 +128,7 @@ MALFORMED: dict[str, list[tuple[int, bytes]]] = {
         (frames.DELETE, b"%b"),
         (frames.CREATE, b""),
         (frames.LOGIN, b"%b|||%b"),
+        (frames.LIST, b"%b|||%b"),
     ],
     "SND-10": [(frames.SEND, b"%b|||%b"), (frames.SEND, b""), (frames.SEND, b"%b")],
 }
