@@ -16,8 +16,10 @@ from wirechat_conformance.script import Script
 
 NAMES = 40
 """Accounts whose names nearly match a hostile filter."""
-RECOVERY = 5
+RECOVERY = 10
 """Time-outs that a server is given to come to the end of a filter."""
+HARD = {"lst/filters-that-backtrack", "lst/filters-of-asterisks"}
+"""Cases that see what asterisks cost."""
 AT_ONCE = 200
 """Filters that are sent ahead: their answers come to less than 128 KiB (FRM-4)."""
 
@@ -77,20 +79,24 @@ def test_filters_that_backtrack(run: Run) -> None:
         for name in names:
             script.receive(name.decode(), frames.RESPONSE)
         first, *_ = connections = [name.decode() for name in names]
-        for asterisks in range(2, 26, 2):
+        for asterisks in range(2, 25):
             pattern = stem + b"*a" * asterisks + b"*b"
             script.send(first, frames.LIST, pattern)
-            try:
-                in_time(script, first)
-            except Failure:
-                recover(script, connections[1])
-                raise
+            in_time(script, first, connections[1])
 
 
-def in_time(script: Script, connection: str, *names: bytes) -> None:
-    """See that a filter is answered, and that the answer names these."""
+def in_time(script: Script, connection: str, other: str, *names: bytes) -> None:
+    """See that a filter is answered, and that the answer names these.
+
+    Where it takes too long it is waited for on another connection: only then can it be
+    said of other cases that they fail.
+    """
     script.rules = ("LST-6",)
-    script.peek(connection, frames.LISTRESPONSE)
+    try:
+        script.peek(connection, frames.LISTRESPONSE)
+    except Failure:
+        recover(script, other)
+        raise
     script.rules = ("LST-2",)
     script.listed(connection, *names)
 
@@ -110,28 +116,41 @@ def recover(script: Script, connection: str) -> None:
 @pytest.mark.beside(10)
 @pytest.mark.rules("LST-6", "LST-2")
 def test_filters_of_asterisks(run: Run) -> None:
-    """Asterisks in a row cost no more than one."""
+    """Asterisks in a row cost no more than one.
+
+    Their number grows by little, so that a server to which they do matter shows it
+    early, and is not kept busy for minutes.
+    """
     with Script(run, "LST-6") as script:
         name = script.account("A")
-        for count in (10, 20, 40, 80, 160, 1000):
-            script.send("A", frames.LIST, name + b"*" * count + b"b")
-            in_time(script, "A")
-            script.send("A", frames.LIST, name + b"*" * count)
-            in_time(script, "A", name)
+        script.open("B")
+        for step in range(25):
+            stars = b"*" * int(4 * 1.25**step)
+            script.send("A", frames.LIST, stars + name[:-1] + b"_")
+            in_time(script, "A", "B")
+            script.send("A", frames.LIST, name + stars)
+            in_time(script, "A", "B", name)
 
 
+@pytest.mark.last
 @pytest.mark.rules("LST-2", "FRM-6")
 def test_filters_of_all_lengths(run: Run) -> None:
-    """Filters next to a power of two octets are looked at from end to end."""
+    """Filters next to a power of two octets are looked at from end to end.
+
+    It takes many asterisks for one to match, which a server may be slow with (LST-6).
+    """
+    if run.failed.intersection(HARD):
+        pytest.skip("the server takes its time over asterisks")
     with Script(run, "LST-2") as script:
         name = script.account("A")
+        script.open("B")
         for power in (32, 64, 128, 256, 512, 1024, 2048, 4096):
             for length in (power - 1, power, power + 1):
                 stars = b"*" * (length - len(name))
                 script.send("A", frames.LIST, stars + name)
+                in_time(script, "A", "B", name)
                 script.send("A", frames.LIST, name[:-1] + stars + b"_")
-                script.listed("A", name)
-                script.listed("A")
+                in_time(script, "A", "B")
 
 
 @pytest.mark.rules("LST-2")
