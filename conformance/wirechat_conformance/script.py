@@ -161,12 +161,17 @@ class Script(Conversation):
 
     def peek(self, connection: str, command: int) -> bool:
         """Say whether a frame with this command comes next, and leave it there."""
+        frame = self.coming(connection)
+        return frame is not None and frame.command == command
+
+    def coming(self, connection: str) -> Received | None:
+        """Return the frame that comes next, None at the end, and leave it there."""
         frame = self.any(connection)
         if frame is None:
             self.connections[connection].ended = False
-            return False
-        self.connections[connection].put_back(frame)
-        return frame.command == command
+        else:
+            self.connections[connection].put_back(frame)
+        return frame
 
     def fail(
         self, expected: str, got: Received | str | None, detail: str = ""

@@ -137,8 +137,10 @@ def test_word_as_username(run: Run, word: str) -> None:
         script.open("B")
         script.send("B", frames.LOGIN, name)
         script.error("B", "ACC-9")
+        script.perform(steps.Fence("B"))
         script.send("A", frames.SEND, sender, name, b"hi")
         script.error("A", "SND-6")
+        script.perform(steps.Fence("A"))
         script.send("B", frames.CREATE, name)
         script.receive("B", frames.RESPONSE)
         script.send("A", frames.SEND, sender, name, b"hi")
@@ -198,7 +200,7 @@ def test_one_refusal(run: Run, kind: str) -> None:
     rule, in_session, command, fields = REFUSED[kind]
     with Script(run, rule) as script:
         a, b = script.account("A"), script.account("B")
-        names = {"a": a, "b": b, "nobody": run.unused}
+        names = {"a": a, "b": b, "nobody": run.names.fresh()}
         script.leave("B")
         script.send("A", frames.SEND, a, b, b"kept")
         script.receive("A", frames.SEND, a, b, b"kept")
@@ -267,6 +269,7 @@ def test_first_accounts(run: Run) -> None:
                 script.connections.pop("B").peer.close()
 
 
+@pytest.mark.races
 @pytest.mark.rules("ACC-17")
 def test_create_race(run: Run) -> None:
     """Of several CREATEs of one username at the same time exactly one succeeds."""
@@ -277,6 +280,7 @@ def test_create_race(run: Run) -> None:
             race(script, racers, frames.CREATE, run.names.fresh())
 
 
+@pytest.mark.races
 @pytest.mark.rules("ACC-17")
 def test_login_race(run: Run) -> None:
     """Of several LOGINs to one account at the same time exactly one succeeds."""

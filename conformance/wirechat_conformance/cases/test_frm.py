@@ -62,7 +62,8 @@ def test_every_wrong_version(run: Run) -> None:
 def test_every_unknown_command(run: Run) -> None:
     """Each command code that no client sends is rejected."""
     commands = range(frames.RESPONSE, 256)
-    sweep(run, "FRM-5", [frames.frame(command, run.unused) for command in commands])
+    data = run.names.fresh()  # which may be made an account where a command is mistaken
+    sweep(run, "FRM-5", [frames.frame(command, data) for command in commands])
 
 
 @pytest.mark.beside(50)
@@ -394,9 +395,9 @@ def test_many_announcements(run: Run) -> None:
             script.open(f"L{at}")
             announced = frames.header(frames.SEND, length) + name
             script.octets(f"L{at}", announced)
-            script.send("A", frames.SEND, name, name, b"hi")
-            script.receive("A", frames.SEND, name, name, b"hi")
-            script.receive("A", frames.SEND, name, name, b"hi")
+            script.send("A", frames.SEND, name, name, b"%d" % at)
+            script.receive("A", frames.SEND, name, name, b"%d" % at)
+            script.receive("A", frames.SEND, name, name, b"%d" % at)
         for at in range(3 * len(lengths)):
             script.perform(steps.Reset(f"L{at}"))
 

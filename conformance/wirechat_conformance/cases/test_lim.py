@@ -319,9 +319,10 @@ def test_frames_that_take_their_time(run: Run) -> None:
         script.open(*slow)
         for connection in slow:
             script.octets(connection, message[: int(connection[1:])])
-            script.octets("A", message)
-            script.receive("A", frames.SEND, name, name, b"hi")
-            script.receive("A", frames.SEND, name, name, b"hi")
+            fields = name, name, connection.encode()
+            script.send("A", frames.SEND, *fields)
+            script.receive("A", frames.SEND, *fields)
+            script.receive("A", frames.SEND, *fields)
         for connection in slow:
             script.octets(connection, message[int(connection[1:]) :])
             script.perform(steps.ReceiveError(connection, rules=("SND-4", "FRM-3")))

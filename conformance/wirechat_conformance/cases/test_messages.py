@@ -94,11 +94,12 @@ def texts() -> list[bytes]:
     return [*octets, *ends, *rows, *WORDS, *FRAMES, b"".join(pairs)]
 
 
-KINDS: Mapping[str, tuple[Callable[[], list[bytes]], list[str]]] = {
-    "of-all-lengths": (lengths, ["SND-9"]),
-    "of-all-texts": (texts, ["SND-8", "SND-9"]),
+KINDS: Mapping[str, tuple[Callable[[], list[bytes]], tuple[str, ...], str]] = {
+    "of-all-lengths": (lengths, ("SND-9",), "FRM-6"),
+    "of-all-texts": (texts, ("SND-8", "SND-9"), "SND-8"),
 }
-"""Messages, and the rules that are broken where they do not come back as they are."""
+"""Messages, the rules that are broken where they do not come back as they are, and the
+one where they are refused."""
 
 
 def batches(messages: list[bytes]) -> Iterator[list[bytes]]:
@@ -120,45 +121,51 @@ def batches(messages: list[bytes]) -> Iterator[list[bytes]]:
     yield batch
 
 
-@pytest.mark.rules("SND-9", "SND-8", "SND-2", "FRM-3")
+@pytest.mark.rules("SND-9", "SND-8", "SND-2", "FRM-3", "FRM-6")
 @pytest.mark.parametrize("kind", KINDS)
 def test_live_messages(run: Run, kind: str) -> None:
     """Whatever a message is, it is passed on whole, and its echo is whole."""
-    messages, at_stake = KINDS[kind]
-    with Script(run, *at_stake) as script:
+    messages, at_stake, refusal = KINDS[kind]
+    with Script(run) as script:
         sender, recipient = script.account("A"), script.account("B")
         for batch in batches(messages()):
             for text in batch:
                 script.send("A", frames.SEND, sender, recipient, text)
             for connection, rule in (("A", "SND-2"), ("B", "SND-1")):
                 for text in batch:
-                    comes(script, connection, rule, "FRM-3")
+                    came = comes(script, connection, rule, "FRM-3")
+                    refused = came is None
+                    script.rules = (refusal,) if refused else (*at_stake, rule)
                     script.receive(connection, frames.SEND, sender, recipient, text)
 
 
-@pytest.mark.rules("SND-9", "SND-8", "DLV-1", "SND-12")
+@pytest.mark.rules("SND-9", "SND-8", "SND-2", "DLV-1", "SND-12", "FRM-6", "LIM-3")
 @pytest.mark.parametrize("kind", KINDS)
 def test_kept_messages(run: Run, kind: str) -> None:
     """Whatever a message is, it is kept whole, if there is room for so much."""
-    messages, at_stake = KINDS[kind]
-    with Script(run, *at_stake, "SND-12") as script:
+    messages, at_stake, refusal = KINDS[kind]
+    with Script(run) as script:
         sender, recipient = script.account("A"), script.account("B")
         script.leave("B")
-        kept = []
+        kept: list[bytes] = []
         for batch in batches(messages()):
             for text in batch:
                 script.send("A", frames.SEND, sender, recipient, text)
             for text in batch:
-                if comes(script, "A", "SND-2", "FRM-3"):
-                    script.receive("A", frames.SEND, sender, recipient, text)
-                    kept.append(text)
-                else:
+                if comes(script, "A", "SND-2", "FRM-3") is None:
+                    script.rules = (refusal, "LIM-3")
                     told(script, [*kept, text])
+                    continue
+                script.rules = (*at_stake, "SND-2")
+                script.receive("A", frames.SEND, sender, recipient, text)
+                kept.append(text)
         script.open("C")
         script.login("C", recipient)
         script.send("C", frames.DELIVER)
         for text in kept:
-            comes(script, "C", "DLV-1", "SND-12")
+            came = comes(script, "C", "DLV-1", "SND-12")
+            another = came != text and came in kept
+            script.rules = ("DLV-1", "SND-12") if another else at_stake
             script.receive("C", frames.SEND, sender, recipient, text)
         script.rules = "DLV-1", "SND-12"
         script.send("C", frames.DELIVER)
@@ -188,12 +195,16 @@ def test_numbers_of_kept_messages(run: Run) -> None:
             script.leave(connection)
 
 
-def comes(script: Script, connection: str, *rules: str) -> bool:
-    """Say whether a message comes next; where nothing does these rules are broken."""
-    at_stake, script.rules = script.rules, rules
-    message = script.peek(connection, frames.SEND)
-    script.rules = at_stake
-    return message
+def comes(script: Script, connection: str, *rules: str) -> bytes | None:
+    """Return the text of the message that comes next, None where it is something else.
+
+    Where nothing comes these rules are broken.
+    """
+    script.rules = rules
+    frame = script.coming(connection)
+    if frame is None or frame.command != frames.SEND:
+        return None
+    return frames.SEPARATOR.join(frame.fields[2:])
 
 
 def told(script: Script, messages: list[bytes]) -> None:

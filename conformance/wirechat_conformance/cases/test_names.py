@@ -92,7 +92,7 @@ def test_login_again_and_again_to_nobody(run: Run) -> None:
     """However often there was an error reply, the connection is as usable as before."""
     with Script(run, "ACC-9") as script:
         script.open("A")
-        script.errors("A", frames.LOGIN, [(run.unused,)] * REFUSALS)
+        script.errors("A", frames.LOGIN, [(run.names.fresh(),)] * REFUSALS)
         script.send("A", frames.CREATE, run.names.fresh())
         script.receive("A", frames.RESPONSE)
 

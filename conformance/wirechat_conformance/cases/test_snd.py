@@ -59,7 +59,7 @@ def test_ahead_of_whatever_is_asked_then(run: Run) -> None:
 @pytest.mark.rules("SND-9", "SND-11", "SND-12")
 def test_two_senders_at_once(run: Run) -> None:
     """What two send to one at the same time comes whole, each frame behind another."""
-    with Script(run, "SND-9", "SND-12") as script:
+    with Script(run, "SND-11", "SND-12") as script:
         names = {connection: script.account(connection) for connection in "ABC"}
         for number in range(8):
             sent: dict[bytes, list[Message]] = {names["A"]: [], names["C"]: []}
@@ -119,6 +119,9 @@ def frames_of(
         fields = tuple(frame.fields) if frame else ()
         following = expected.get(fields[0]) if fields else None
         if following is None or fields != next(following, None):
+            altered = all(fields not in messages for messages in sent.values())
+            if altered and frame is not None and frame.command == frames.SEND:
+                script.rules = ("SND-9",)
             script.fail("the next message of one of its senders", frame)
 
 
