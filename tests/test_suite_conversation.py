@@ -240,9 +240,9 @@ def test_end_is_allowed_only_behind_a_rejection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_line", "reply", "rule"),
+    ("request_line", "reply", "rules"),
     [
-        (r'A > CREATE 7 "\{a}"', "RESPONSE 0", "ACC-1"),
+        (r'A > CREATE 7 "\{a}"', "RESPONSE 0", "ACC-1 ACC-4"),
         (r'A > LOGIN 7 "\{a}"', "RESPONSE 0", "ACC-8"),
         ("A > LIST 0", "LISTRESPONSE 0", "LST-1"),
         ("A > DELIVER 0", "LISTRESPONSE 0", "DLV-2"),
@@ -258,10 +258,57 @@ def test_end_is_allowed_only_behind_a_rejection() -> None:
     ],
 )
 def test_line_without_rules_stands_for_the_plain_success(
-    request_line: str, reply: str, rule: str
+    request_line: str, reply: str, rules: str
 ) -> None:
     failure = failure_of("A open", request_line, f"A < {reply}", scripts=[(ERROR,)])
-    assert failure.rules == (rule,)
+    assert failure.rules == tuple(rules.split())
+
+
+def test_where_delete_ends_the_connection_it_is_not_usable_any_more() -> None:
+    lines = ["A open", ENTER, "A < RESPONSE 0  ACC-1", "A > DELETE 0", "A fence"]
+    assert failure_of(*lines, scripts=[(SUCCESS, FIN)]).rules == ("ACC-13",)
+
+
+def test_session_that_is_refused_all_may_never_have_begun() -> None:
+    lines = ["A open", ENTER, "A < RESPONSE 0", SAY, SAID]
+    failure = failure_of(*lines, scripts=[(SUCCESS + ERROR,)])
+    assert failure.rules == ("SND-2", "ACC-1")
+    failure = failure_of(*lines, SAY, SAID, scripts=[(SUCCESS + HI + ERROR,)])
+    assert failure.rules == ("SND-2",)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        (["A < RESPONSE 0  ACC-1"], ["A < RESPONSE 0  ACC-4"], True),
+        (["A < RESPONSE 0"], [SAID], False),
+        ([r'A < LISTRESPONSE of "\{a}"'], ["A < RESPONSE 0"], False),
+    ],
+)
+def test_failures_that_show_the_same_have_a_symptom_in_common(
+    one: list[str], other: list[str], alike: bool
+) -> None:
+    symptoms = [
+        failure_of("A open", ENTER, *lines, scripts=[(ERROR + ERROR,)]).symptom
+        for lines in (one, other)
+    ]
+    assert (symptoms[0] == symptoms[1]) == alike
+
+
+@pytest.mark.parametrize("line", [SAID, "A fence", "A eof"])
+def test_success_where_none_is_due_is_a_symptom_whatever_is_expected(line: str) -> None:
+    failure = failure_of("A open", SAY, line, scripts=[(SUCCESS,)])
+    assert failure.symptom == ("RESPONSE 0",)
+
+
+def test_there_are_many_ways_to_differ_in_data_which_is_no_symptom() -> None:
+    failure = failure_of("A open", SAY, 'A < SEND 7 "a|||a||"', scripts=[(HI,)])
+    assert failure.symptom == ()
+
+
+def test_what_is_wrong_with_a_list_is_a_symptom() -> None:
+    lines = ["A open", "A > LIST 0", r'A < LISTRESPONSE of "\{a}"']
+    assert "missing" in failure_of(*lines, scripts=[(NO_NAMES,)]).symptom
 
 
 # Fences.

@@ -200,6 +200,13 @@ def test_what_is_late_twice_is_a_fault(judge: Judging, why: str) -> None:
     assert not any("late once" in note for note in judged.report["notes"])
 
 
+def test_races_tell_nothing_where_plain_cases_fail(judge: Judging) -> None:
+    failed = "def test_a(run): run.failed.add('acc/create')"
+    race = "@pytest.mark.races\ndef test_b(run): fail()"
+    judged = judge(f"{failed}\n{race}")
+    assert judged.cases == {"given/a": "pass", "given/b": "untested"}
+
+
 def test_races_get_no_second_try(judge: Judging) -> None:
     race = "@pytest.mark.examples\ndef test_one(run): tries or fail(ends=True)"
     assert judge(race).cases == {"given/one": "fail"}

@@ -66,7 +66,7 @@ def test_rejection_counts_only_with_its_twin() -> None:
         pytest.raises(Failure) as failed,
     ):
         replay(run, TO_NOBODY)
-    assert failed.value.rules == ("SND-2",)
+    assert failed.value.rules == ("SND-2", "ACC-1")
     assert failed.value.detail.startswith("in the twin, which must be accepted; ")
 
 

@@ -75,6 +75,7 @@ def test_a_closed_port_is_not_judged() -> None:
         ("no-match-is-an-error", ("LST-3",), ("LST-4",)),
         ("list-needs-session", (), ("LST-4",)),
         ("matches-prefix", (), ()),
+        ("one-frame-a-receive", ("FRM-3", "FRM-4"), ("FRM-3", "FRM-4")),
     ],
 )
 def test_fences_that_do_not_work_are_known_from_the_beginning(

@@ -34,6 +34,8 @@ class Connection:
     """Whether that was repeated until it succeeded, or for too long."""
     asked: list[bytes] = field(default_factory=list)
     """The usernames for which a session was asked, and no answer seen."""
+    entry: int | None = None
+    """CREATE or LOGIN, what asked for the session last, until that is seen to be."""
     session: bytes | None = None
     """The username of the session."""
     fenced: bool = False
@@ -60,9 +62,11 @@ class Connection:
         if (self.request, command) != (frames.DELIVER, frames.LIST):
             self.request = command
         if command in (frames.CREATE, frames.LOGIN):
+            self.entry = command
             self.asked.append(octets[frames.HEADER_SIZE :])
         if command == frames.DELETE:
             self.session = None
+            self.blame = ()  # for what comes of this stands a rule of its own
         self.held += octets
 
     def succeeded(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 
 from wirechat_conformance import frames, judge, steps
 from wirechat_conformance.connection import Connection, Cut, whole
-from wirechat_conformance.failure import Failure, implied
+from wirechat_conformance.failure import Failure, implied, symptom
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
 from wirechat_conformance.judge import MismatchError
 from wirechat_conformance.log import Log
@@ -181,16 +181,15 @@ class Conversation:
             # Where a fence is never answered as it should be, that is the fault.
             rules = self._stage.broken_fence(connection.session is not None)
             rules = rules or step.rules or connection.blame
+        rules = rules or implied(step, connection, mismatch)
         failure = Failure(
-            (
-                *mismatch.rules,
-                *(rules or implied(step, connection.request, connection.repeated)),
-            ),
+            (*mismatch.rules, *rules),
             self._log.told(step),
             mismatch.got,
             mismatch.detail,
             self._log.shown(),
         )
+        failure.symptom = symptom(step, connection, mismatch)
         failure.taken = len(self.steps)
         failure.late = mismatch.late
         # No session that ends late makes a request succeed that is to be refused.
@@ -288,6 +287,8 @@ class Conversation:
         judge.exactly(expected, self._frame(connection))
         if expected == SUCCESS:
             connection.succeeded()
+        elif expected.command == frames.SEND:
+            connection.entry = None
 
     def _receive_names(self, connection: Connection, step: steps.ReceiveNames) -> None:
         inside = [render(name, self.names) for name in step.names]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from wirechat_conformance import frames, steps
+from wirechat_conformance.connection import Connection
+from wirechat_conformance.judge import MismatchError
 from wirechat_conformance.rules import RULES
 
 _IMPLIED: Mapping[int | None, str] = {
@@ -16,6 +18,10 @@ _IMPLIED: Mapping[int | None, str] = {
     frames.RESPONSE: "FRM-5",
     frames.LISTRESPONSE: "FRM-5",
 }
+Symptom = tuple[object, ...]
+"""What is alike in failures that show the same, whatever their cases are about."""
+_MESSAGES: Mapping[int | None, str] = {frames.DELIVER: "DLV-1", frames.SEND: "SND-2"}
+_ENTRIES = {frames.CREATE, frames.LOGIN}
 
 
 class Failure(AssertionError):
@@ -47,6 +53,7 @@ class Failure(AssertionError):
         """Whether what was expected came, but too late."""
         self.ends = False
         """Whether a session had to have ended before, with its connection."""
+        self.symptom: Symptom = ()
         self.taken = 0
         """How many steps of the conversation were taken."""
 
@@ -63,7 +70,9 @@ class Failure(AssertionError):
         return self
 
 
-def implied(step: steps.Step, request: int | None, repeated: bool) -> tuple[str, ...]:
+def implied(
+    step: steps.Step, connection: Connection, mismatch: MismatchError
+) -> tuple[str, ...]:
     """Return the rules that are broken where a step that names none does not come true.
 
     Such a step only sets the scene: it is the plain success of the last request, or
@@ -71,17 +80,52 @@ def implied(step: steps.Step, request: int | None, repeated: bool) -> tuple[str,
 
     Args:
         step: The step.
-        request: The command of the last request on its connection.
-        repeated: Whether that was asked again and again.
+        connection: Its connection.
+        mismatch: What came instead.
     """
-    if isinstance(step, steps.Receive) and step.command == frames.SEND:
-        by_request: Mapping[int | None, str] = {
-            frames.DELIVER: "DLV-1",
-            frames.SEND: "SND-2",
-        }
-        return (by_request.get(request, "SND-1"),)
+    request = connection.request
+    if request == frames.DELETE and mismatch.kind == "closed":
+        return ("ACC-13",)
     if isinstance(step, steps.End):
         return ("FRM-9",)
-    # Where a LOGIN never succeeds it may be that the session before has not ended.
-    behind = ("ACC-12",) if repeated else ()
-    return (_IMPLIED[request], *behind)
+    rule = _IMPLIED[request]
+    if isinstance(step, steps.Receive) and step.command == frames.SEND:
+        rule = _MESSAGES.get(request, "SND-1")
+    if connection.repeated:  # in vain: perhaps the session before has not ended
+        return (rule, "ACC-12")
+    refused = mismatch.kind == "RESPONSE"
+    if refused and request == frames.CREATE:  # perhaps for the name
+        return (rule, "ACC-4")
+    if refused and request == frames.SEND and connection.entry is not None:
+        return (rule, _IMPLIED[connection.entry])  # perhaps no session has begun
+    return (rule,)
+
+
+def symptom(
+    step: steps.Step, connection: Connection, mismatch: MismatchError
+) -> Symptom:
+    """Return the symptom of a failure, which is empty where there is none.
+
+    There is none where a frame of the right kind came, with other data: these may
+    differ in many ways.
+    """
+    kind, expected = mismatch.kind, _expected(step)
+    due = expected.startswith("RESPONSE") and connection.request in _ENTRIES
+    unasked = kind == "SEND" != expected and not isinstance(step, steps.Refusal)
+    if (kind == "RESPONSE 0" and not due) or unasked:
+        return (kind,)  # which is one too many, whatever should have come
+    if kind == expected and isinstance(step, steps.ReceiveNames):
+        kind = mismatch.detail.partition(":")[0]
+    elif kind == expected:
+        return ()
+    asked = connection.request, connection.session is not None
+    return (*asked, type(step), expected, kind, mismatch.rules)
+
+
+def _expected(step: steps.Step) -> str:
+    """Return the kind of frame that a step expects, if any."""
+    if isinstance(step, steps.Receive):
+        return frames.NAMES[step.command] + " 0" * (step.command == frames.RESPONSE)
+    if isinstance(step, steps.Refusal):
+        return "RESPONSE"
+    return "LISTRESPONSE" * isinstance(step, steps.Fence | steps.ReceiveNames)

@@ -7,7 +7,7 @@ import pytest
 
 from wirechat_conformance import replay, transcript
 from wirechat_conformance.rules import RULES
-from wirechat_conformance.run import Run
+from wirechat_conformance.run import PLAIN, Run
 
 RUN = pytest.StashKey[Run]()
 """The run that the cases are part of, from the start of the first."""
@@ -84,12 +84,15 @@ TURNS = ("ACC", "LST", "SND", "DLV", "DAT", "FRM", "LIM")
 """The sections in the order in which they need one another."""
 
 
-def place(item: pytest.Item) -> tuple[bool, int]:
+def place(item: pytest.Item) -> tuple[bool, int, int]:
     """Return where a case comes in a run: behind those that are about less.
 
-    Many a case of FRM asks for all kinds of things. A server that does not survive one
-    of them ends the run: it has to meet the case that is about that one before.
+    The plain ones are first. Many a case of FRM asks for all kinds of things: a server
+    that does not survive one of them ends the run, and has to meet the case that is
+    about that one before.
     """
+    case = case_id(item)
+    plain = PLAIN.index(case) if case in PLAIN else len(PLAIN)
     order = sorted(RULES, key=lambda rule: TURNS.index(rule.partition("-")[0]))
     latest = max((order.index(rule) for rule in rules(item)), default=len(order))
-    return item.get_closest_marker("last") is not None, latest
+    return item.get_closest_marker("last") is not None, plain, latest

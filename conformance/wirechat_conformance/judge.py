@@ -32,6 +32,11 @@ class MismatchError(Exception):
         self.late = False
         """Whether it came after all, too late."""
 
+    @property
+    def kind(self) -> str:
+        """What came, whatever its data: "closed", "RESPONSE 0", "RESPONSE", "SEND"."""
+        return self.got if self.got == "RESPONSE 0" else self.got.split()[0]
+
 
 def describe(frame: Received) -> str:
     """Return a frame as a transcript shows it, shortened where it is long."""
@@ -95,4 +100,5 @@ def naming(
         if found
     ]
     if told:
-        raise MismatchError(describe(got), "; ".join(told))
+        twice = "LST-1" * bool(faults["named twice"])
+        raise MismatchError(describe(got), "; ".join(told), twice)

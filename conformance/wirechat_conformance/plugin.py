@@ -41,6 +41,7 @@ MARKERS = (
     "last: a case to be run behind all others",
     "beside(N): a case of N connections at most",
     "examples: a case left out with --examples 0",
+    "races: a case that tells nothing where plain cases fail",
 )
 JUDGE = pytest.StashKey["Judge"]()
 
@@ -206,6 +207,10 @@ class Judge:
             pytest.skip(f"the server went away after {self._report.gone}")
         if self._report.inconclusive:
             pytest.skip(self._report.inconclusive)
+        if self.run.mute:
+            pytest.skip("the server does not answer LIST, by which all else is seen")
+        if item.get_closest_marker("races") and not self.run.plain:
+            pytest.skip("what races tells nothing where plain cases fail")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:

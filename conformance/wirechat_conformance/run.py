@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 
 from wirechat_conformance import frames, grace
-from wirechat_conformance.failure import Failure
+from wirechat_conformance.failure import Failure, Symptom
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, BadFrameError, Received
 from wirechat_conformance.names import Names
 from wirechat_conformance.pace import Pace
@@ -37,6 +37,20 @@ WRONG = 1
 """A version that no frame has."""
 DOUBTS = 3
 """Failures that are tried again in vain, with more time for sessions to end."""
+
+
+PLAIN = (
+    *("acc/create", "lst/exact", "lst/nobody", "lst/without-session", "lst/all"),
+    *("snd/echo", "snd/live", "dlv/nothing-kept", "snd/to-oneself", "acc/login"),
+    *("snd/kept", "dlv/login-delivers-nothing", "dlv/no-response", "dlv/deliver"),
+    *("acc/delete-answer", "acc/delete", "acc/create-again"),
+    *("acc/create-existing-online", "acc/create-in-session", "acc/login-unknown"),
+    *("acc/login-online", "acc/login-in-session", "acc/delete-without-session"),
+    *("snd/without-session", "snd/in-another-name", "snd/to-nobody"),
+    "dlv/without-session",
+)
+"""The plainest cases, which come first: each uses no more than those before it showed.
+What fails later and shows the same as one of these is no news of another rule."""
 
 
 class InconclusiveError(Exception):
@@ -72,7 +86,12 @@ class Run:
         """Idle connections whose accounts had a session before, by username."""
         self.failed: set[str] = set()
         """The cases that have failed so far."""
+        self._usual: Received | None = NO_NAMES
+        """What the witness was answered in the beginning, if it was."""
+        self._mute = False
         self._faults = 0
+        self.explained: dict[Symptom, tuple[str, tuple[str, ...]]] = {}
+        """What plain cases have shown: in which, and the rules that this breaks."""
         self.came_true: set[str] = set()
         """The transcripts that came true ahead of their turn."""
         self.shrinking = SHRINKING
@@ -114,6 +133,26 @@ class Run:
         except OSError as error:
             reason = error.strerror or str(error)
             raise GoneError(f"no connection: {reason.lower()}") from None
+
+    def explain(self, case: str, failure: Failure) -> None:
+        """Have a failure that shows what a plain case showed break the same rules."""
+        if not failure.symptom:
+            return
+        if case in PLAIN:
+            self.explained.setdefault(failure.symptom, (case, failure.rules))
+        elif failure.symptom in self.explained:
+            plain, failure.rules = self.explained[failure.symptom]
+            failure.detail = f"the same as in {plain}; {failure.detail}"
+
+    @property
+    def mute(self) -> bool:
+        """Whether no fence is answered, without which next to nothing can be seen."""
+        return self._mute and self._faults >= MANY
+
+    @property
+    def plain(self) -> bool:
+        """Whether all plain cases have come true, those that were run."""
+        return self.failed.isdisjoint(PLAIN)
 
     @contextmanager
     def in_doubt(self) -> Iterator[None]:
@@ -176,13 +215,26 @@ class Run:
 
     def _try_fences(self) -> None:
         self._broken_fences: dict[bool, tuple[str, ...]] = {True: (), False: ()}
-        if self.witness and asked(self.witness, self.unused) != NO_NAMES:
-            self._broken_fences[True] = ("LST-3",)
+        if self.witness:
+            self._usual = asked(self.witness, self.unused)
+            if self._usual != NO_NAMES:
+                self._broken_fences[True] = ("LST-3",)
         with suppress(GoneError):
             bare = self.connect()
-            if asked(bare, self.unused) != NO_NAMES:
+            got = asked(bare, self.unused)
+            self._mute = got is None and (not self.witness or self._usual is None)
+            if got != NO_NAMES:
                 self._broken_fences[False] = ("LST-4",)
+            elif not self._answers_both(bare):
+                self._broken_fences = dict.fromkeys([True, False], ("FRM-3", "FRM-4"))
             bare.close()
+
+    def _answers_both(self, peer: Peer) -> bool:
+        """Say whether two requests in one segment are both answered."""
+        with suppress(*TROUBLE):
+            peer.send([2 * frames.frame(frames.LIST, self.unused)])
+            return peer.receive() == peer.receive() == NO_NAMES
+        return False
 
     def check_witness(self) -> None:
         """See that what a case did has not disturbed others.
@@ -191,13 +243,15 @@ class Run:
             Failure: The witness is not served as before (FRM-10), or only late.
         """
         witness = self.witness
-        got = NO_NAMES if witness is None else asked(witness, self.unused)
-        if witness is None or got == NO_NAMES:
+        if witness is None or self._usual is None:
+            return
+        got = asked(witness, self.unused)
+        if got == self._usual:
             return
         told = "no answer, or its end" if got is None else "another answer"
         expected = "a bystander on another connection is served as before"
         failure = Failure(["FRM-10"], expected, told)
-        failure.late = got is None and answer(witness) == NO_NAMES
+        failure.late = got is None and answer(witness) == self._usual
         if not failure.late:
             witness.close()
             self.witness = None
