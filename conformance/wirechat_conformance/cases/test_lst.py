@@ -16,7 +16,7 @@ from wirechat_conformance.script import Script
 
 NAMES = 40
 """Accounts whose names nearly match a hostile filter."""
-RECOVERY = 10
+RECOVERY = 15
 """Time-outs that a server is given to come to the end of a filter."""
 HARD = {"lst/filters-that-backtrack", "lst/filters-of-asterisks"}
 """Cases that see what asterisks cost."""
@@ -79,7 +79,7 @@ def test_filters_that_backtrack(run: Run) -> None:
         for name in names:
             script.receive(name.decode(), frames.RESPONSE)
         first, *_ = connections = [name.decode() for name in names]
-        for asterisks in range(2, 25):
+        for asterisks in (2, 3, 4, 5, *range(6, 26, 2)):
             pattern = stem + b"*a" * asterisks + b"*b"
             script.send(first, frames.LIST, pattern)
             in_time(script, first, connections[1])
@@ -124,8 +124,8 @@ def test_filters_of_asterisks(run: Run) -> None:
     with Script(run, "LST-6") as script:
         name = script.account("A")
         script.open("B")
-        for step in range(25):
-            stars = b"*" * int(4 * 1.25**step)
+        for step in range(14):
+            stars = b"*" * int(4 * 1.5**step)
             script.send("A", frames.LIST, stars + name[:-1] + b"_")
             in_time(script, "A", "B")
             script.send("A", frames.LIST, name + stars)
@@ -148,8 +148,8 @@ def test_filters_of_all_lengths(run: Run) -> None:
             for length in (power - 1, power, power + 1):
                 stars = b"*" * (length - len(name))
                 script.send("A", frames.LIST, stars + name)
-                in_time(script, "A", "B", name)
                 script.send("A", frames.LIST, name[:-1] + stars + b"_")
+                in_time(script, "A", "B", name)
                 in_time(script, "A", "B")
 
 
