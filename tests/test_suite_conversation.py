@@ -306,11 +306,6 @@ def test_there_are_many_ways_to_differ_in_data_which_is_no_symptom() -> None:
     assert failure.symptom == ()
 
 
-def test_what_is_wrong_with_a_list_is_a_symptom() -> None:
-    lines = ["A open", "A > LIST 0", r'A < LISTRESPONSE of "\{a}"']
-    assert "missing" in failure_of(*lines, scripts=[(NO_NAMES,)]).symptom
-
-
 # Fences.
 
 

@@ -114,9 +114,7 @@ def symptom(
     unasked = kind == "SEND" != expected and not isinstance(step, steps.Refusal)
     if (kind == "RESPONSE 0" and not due) or unasked:
         return (kind,)  # which is one too many, whatever should have come
-    if kind == expected and isinstance(step, steps.ReceiveNames):
-        kind = mismatch.detail.partition(":")[0]
-    elif kind == expected:
+    if kind == expected:
         return ()
     asked = connection.request, connection.session is not None
     return (*asked, type(step), expected, kind, mismatch.rules)

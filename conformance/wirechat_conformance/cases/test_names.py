@@ -46,6 +46,9 @@ NOTHING = [
 INHERITED = [b"__proto__", b"__defineGetter__", b"__class__", b"__init__", b"length"]
 """What the tables of some languages hold from the first."""
 
+LENGTH = 12
+"""Octets of a username with whose first eleven no other name of a run begins: so what a
+program does with the beginning of a name shows, whoever else there is."""
 REFUSALS = 1030
 """Error replies on one connection: more than an octet counts, more than a thousand."""
 LOGINS = 24
@@ -71,7 +74,7 @@ def nobody(run: Run, script: Script, names: list[bytes]) -> list[bytes]:
 def test_login_to_nearly_a_name(run: Run) -> None:
     """A username is its octets, all of them: LOGIN to another is to nobody."""
     with Script(run, "ACC-9") as script:
-        name = script.account("A")
+        name = script.account("A", LENGTH)
         script.leave("A")
         wrong = near(name) + nobody(run, script, INHERITED)
         script.open("B")
@@ -129,7 +132,7 @@ def test_login_again_and_again(run: Run) -> None:
 def test_filters_of_nearly_a_name(run: Run) -> None:
     """A filter is its octets, all of them, but for the asterisk."""
     with Script(run, "LST-2") as script:
-        name = script.account("A")
+        name = script.account("A", LENGTH)
         wrong = near(name) + [unfit % name for unfit in UNFIT if b"*" not in unfit]
         for other in wrong:
             script.send("A", frames.LIST, other)
@@ -141,7 +144,7 @@ def test_filters_of_nearly_a_name(run: Run) -> None:
 def test_send_to_nearly_a_name(run: Run) -> None:
     """A recipient is its octets, all of them: another is nobody."""
     with Script(run, "SND-6") as script:
-        sender, name = script.account("A"), script.account("B")
+        sender, name = script.account("A"), script.account("B", LENGTH)
         wrong = near(name) + [unfit % name for unfit in UNFIT]
         wrong += nobody(run, script, INHERITED)
         script.errors("A", frames.SEND, [(sender, other, b"hi") for other in wrong])
@@ -154,7 +157,7 @@ def test_send_to_nearly_a_name(run: Run) -> None:
 def test_send_in_nearly_ones_name(run: Run) -> None:
     """A sender is its octets, all of them: another is somebody else."""
     with Script(run, "SND-5") as script:
-        name, recipient = script.account("A"), script.account("B")
+        name, recipient = script.account("A", LENGTH), script.account("B")
         wrong = near(name) + [unfit % name for unfit in UNFIT] + NOTHING + INHERITED
         script.errors("A", frames.SEND, [(other, recipient, b"hi") for other in wrong])
         script.fence("A", "B")
