@@ -86,7 +86,7 @@ class Run:
         """Idle connections whose accounts had a session before, by username."""
         self.failed: set[str] = set()
         """The cases that have failed so far."""
-        self._usual: Received | None = NO_NAMES
+        self._usual = NO_NAMES
         """What the witness was answered in the beginning, if it was."""
         self._mute = False
         self._faults = 0
@@ -215,14 +215,16 @@ class Run:
 
     def _try_fences(self) -> None:
         self._broken_fences: dict[bool, tuple[str, ...]] = {True: (), False: ()}
+        said = None
         if self.witness:
-            self._usual = asked(self.witness, self.unused)
-            if self._usual != NO_NAMES:
+            said = asked(self.witness, self.unused)
+            self._usual = said or NO_NAMES
+            if said != NO_NAMES:
                 self._broken_fences[True] = ("LST-3",)
         with suppress(GoneError):
             bare = self.connect()
             got = asked(bare, self.unused)
-            self._mute = got is None and (not self.witness or self._usual is None)
+            self._mute = said is got is None
             if got != NO_NAMES:
                 self._broken_fences[False] = ("LST-4",)
             elif not self._answers_both(bare):
@@ -243,10 +245,8 @@ class Run:
             Failure: The witness is not served as before (FRM-10), or only late.
         """
         witness = self.witness
-        if witness is None or self._usual is None:
-            return
-        got = asked(witness, self.unused)
-        if got == self._usual:
+        got = None if witness is None else asked(witness, self.unused)
+        if witness is None or got == self._usual:
             return
         told = "no answer, or its end" if got is None else "another answer"
         expected = "a bystander on another connection is served as before"
