@@ -11,7 +11,12 @@ from wirechat_conformance.transcript import Transcript
 
 
 def replay(
-    run: Run, transcript: Transcript, cut: Cut = whole, *, together: bool = False
+    run: Run,
+    transcript: Transcript,
+    cut: Cut = whole,
+    *,
+    together: bool = False,
+    twin: bool = True,
 ) -> None:
     """Replay a transcript, its twin first.
 
@@ -20,11 +25,12 @@ def replay(
         transcript: What to replay.
         cut: Cuts what is sent at once into segments.
         together: Send what can be sent together in one piece (FRM-4).
+        twin: Whether to replay its twin, where it has one.
 
     Raises:
         Failure: A step did not come true.
     """
-    if transcript.has_twin:
+    if twin and transcript.has_twin:
         try:
             _perform(run, transcript, transcript.twin(), cut, together)
         except Failure as failure:

@@ -198,5 +198,5 @@ def test_malformed_frames(run: Run) -> None:
             story += [("say", "A", "b", b"undamaged")]
         return told(story)
 
-    drawn = st.lists(damaged(), min_size=1, max_size=4)
+    drawn = st.lists(damaged(), min_size=1, max_size=2)
     Search(run, "malformed", "Frames with one damage each.").over(drawn, written)

@@ -117,7 +117,13 @@ def failure_of(run: Run, read: Transcript, way: Way | None) -> Failure | None:
         if way is None:
             replay(run, read)
         else:
-            replay(run, read, lambda sent: way(sent, source), together=way is together)
+            replay(
+                run,
+                read,
+                lambda sent: way(sent, source),
+                together=way is together,
+                twin=way is parts,  # nearly the same as its transcript: once will do
+            )
     except Failure as failure:
         return failure
     return None
