@@ -91,7 +91,7 @@ def test_slow_server_is_judged_several_conversations_at_a_time(tmp_path: Path) -
     assert status == CONFORMANT
     assert server.most > 2
     assert {case["status"] for case in report["cases"]} == {"pass"}
-    assert ["of 60 examples" in note for note in report["notes"]] == [True]
+    assert ["of 40 examples" in note for note in report["notes"]] == [True]
 
 
 def test_run_ends_within_the_seconds_that_it_is_given(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ RACES: Mapping[str, tuple[Callable[[bytes, bytes, bytes], Moves], str, list[str]
     "all": (cross_fire, "online", ["SND-12"]),
 }
 """What races, what the account in the middle is at first, the rules at stake."""
-EXAMPLES_PER_ROUND = 3
+EXAMPLES_PER_ROUND = 2
 
 
 @pytest.mark.parametrize(
