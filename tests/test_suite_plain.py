@@ -7,7 +7,8 @@ from tests.judged import judging
 from tests.parts import assemble
 from tests.traceability import collected
 from wirechat_conformance.failure import Failure
-from wirechat_conformance.run import MANY, PLAIN
+from wirechat_conformance.plain import PLAIN, Explanations
+from wirechat_conformance.run import MANY
 
 
 def shown(rule: str, *symptom: object) -> Failure:
@@ -34,10 +35,10 @@ def test_what_shows_the_same_as_a_plain_case_breaks_its_rules(
     first: str, case: str, symptom: tuple[str, ...], rule: str
 ) -> None:
     failure = shown("SND-8", *symptom)
-    with judging() as run:
-        run.explain(first, shown("ACC-1", "closed"))
-        run.explain(first, shown("ACC-1"))
-        run.explain(case, failure)
+    explanations = Explanations()
+    explanations.explain(first, shown("ACC-1", "closed"))
+    explanations.explain(first, shown("ACC-1"))
+    explanations.explain(case, failure)
     assert failure.rules == (rule,)
     explained = "the same as in acc/create; " * (rule == "ACC-1")
     assert failure.detail == f"{explained}the data differ"

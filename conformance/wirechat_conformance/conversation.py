@@ -7,11 +7,12 @@ from typing import Any, Protocol, Self
 
 from wirechat_conformance import frames, judge, steps
 from wirechat_conformance.connection import Connection, Cut, whole
-from wirechat_conformance.failure import Failure, implied, symptom
+from wirechat_conformance.failure import Failure, implied
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
 from wirechat_conformance.judge import MismatchError
 from wirechat_conformance.log import Log
 from wirechat_conformance.peer import MORE, Patience, Peer, SilenceError
+from wirechat_conformance.plain import symptom
 from wirechat_conformance.text import render
 
 TELLING = {frames.SEND, frames.LOGIN, None}

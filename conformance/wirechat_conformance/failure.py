@@ -21,7 +21,6 @@ _IMPLIED: Mapping[int | None, str] = {
 Symptom = tuple[object, ...]
 """What is alike in failures that show the same, whatever their cases are about."""
 _MESSAGES: Mapping[int | None, str] = {frames.DELIVER: "DLV-1", frames.SEND: "SND-2"}
-_ENTRIES = {frames.CREATE, frames.LOGIN}
 
 
 class Failure(AssertionError):
@@ -99,31 +98,3 @@ def implied(
     if refused and request == frames.SEND and connection.entry is not None:
         return (rule, _IMPLIED[connection.entry])  # perhaps no session has begun
     return (rule,)
-
-
-def symptom(
-    step: steps.Step, connection: Connection, mismatch: MismatchError
-) -> Symptom:
-    """Return the symptom of a failure, which is empty where there is none.
-
-    There is none where a frame of the right kind came, with other data: these may
-    differ in many ways.
-    """
-    kind, expected = mismatch.kind, _expected(step)
-    due = expected.startswith("RESPONSE") and connection.request in _ENTRIES
-    unasked = kind == "SEND" != expected and not isinstance(step, steps.Refusal)
-    if (kind == "RESPONSE 0" and not due) or unasked:
-        return (kind,)  # which is one too many, whatever should have come
-    if kind == expected:
-        return ()
-    asked = connection.request, connection.session is not None
-    return (*asked, type(step), expected, kind, mismatch.rules)
-
-
-def _expected(step: steps.Step) -> str:
-    """Return the kind of frame that a step expects, if any."""
-    if isinstance(step, steps.Receive):
-        return frames.NAMES[step.command] + " 0" * (step.command == frames.RESPONSE)
-    if isinstance(step, steps.Refusal):
-        return "RESPONSE"
-    return "LISTRESPONSE" * isinstance(step, steps.Fence | steps.ReceiveNames)

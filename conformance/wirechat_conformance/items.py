@@ -6,8 +6,9 @@ from typing import Any, cast
 import pytest
 
 from wirechat_conformance import replay, transcript
+from wirechat_conformance.plain import PLAIN
 from wirechat_conformance.rules import RULES
-from wirechat_conformance.run import PLAIN, Run
+from wirechat_conformance.run import Run
 
 RUN = pytest.StashKey[Run]()
 """The run that the cases are part of, from the start of the first."""

@@ -35,7 +35,7 @@ def settled(run: Run, item: pytest.Item, report: Report) -> Iterator[None]:
             _again(run, item, failure)
             report.notes.append(f"{case_id(item)}: late once, {failure}")
     except Failure as failure:
-        run.explain(case_id(item), failure)
+        run.explanations.explain(case_id(item), failure)
         failures.append(failure)
     except NoNameError as none:
         pytest.skip(str(none))

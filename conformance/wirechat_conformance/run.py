@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 
 from wirechat_conformance import frames, grace
-from wirechat_conformance.failure import Failure, Symptom
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, BadFrameError, Received
 from wirechat_conformance.names import Names
 from wirechat_conformance.pace import Pace
 from wirechat_conformance.peer import TROUBLE, GoneError, Patience, Peer, SilenceError
+from wirechat_conformance.plain import PLAIN, Explanations
 from wirechat_conformance.rules import RULES
 from wirechat_conformance.settings import MINUTE, Settings
 from wirechat_conformance.sweep import delete, listed, sweep
@@ -37,20 +38,6 @@ WRONG = 1
 """A version that no frame has."""
 DOUBTS = 3
 """Failures that are tried again in vain, with more time for sessions to end."""
-
-
-PLAIN = (
-    *("acc/create", "lst/exact", "lst/nobody", "lst/without-session", "lst/all"),
-    *("snd/echo", "snd/live", "dlv/nothing-kept", "snd/to-oneself", "acc/login"),
-    *("snd/kept", "dlv/login-delivers-nothing", "dlv/no-response", "dlv/deliver"),
-    *("acc/delete-answer", "acc/delete", "acc/create-again"),
-    *("acc/create-existing-online", "acc/create-in-session", "acc/login-unknown"),
-    *("acc/login-online", "acc/login-in-session", "acc/delete-without-session"),
-    *("snd/without-session", "snd/in-another-name", "snd/to-nobody"),
-    "dlv/without-session",
-)
-"""The plainest cases, which come first: each uses no more than those before it showed.
-What fails later and shows the same as one of these is no news of another rule."""
 
 
 class InconclusiveError(Exception):
@@ -90,8 +77,7 @@ class Run:
         """What the witness was answered in the beginning, if it was."""
         self._mute = False
         self._faults = 0
-        self.explained: dict[Symptom, tuple[str, tuple[str, ...]]] = {}
-        """What plain cases have shown: in which, and the rules that this breaks."""
+        self.explanations = Explanations()
         self.came_true: set[str] = set()
         """The transcripts that came true ahead of their turn."""
         self.shrinking = SHRINKING
@@ -133,16 +119,6 @@ class Run:
         except OSError as error:
             reason = error.strerror or str(error)
             raise GoneError(f"no connection: {reason.lower()}") from None
-
-    def explain(self, case: str, failure: Failure) -> None:
-        """Have a failure that shows what a plain case showed break the same rules."""
-        if not failure.symptom:
-            return
-        if case in PLAIN:
-            self.explained.setdefault(failure.symptom, (case, failure.rules))
-        elif failure.symptom in self.explained:
-            plain, failure.rules = self.explained[failure.symptom]
-            failure.detail = f"the same as in {plain}; {failure.detail}"
 
     @property
     def mute(self) -> bool:

@@ -1,0 +1,65 @@
+"""The plainest cases: what later ones show of the same is no news of another rule."""
+
+from wirechat_conformance import frames, steps
+from wirechat_conformance.connection import Connection
+from wirechat_conformance.failure import Failure, Symptom
+from wirechat_conformance.judge import MismatchError
+
+PLAIN = (
+    *("acc/create", "lst/exact", "lst/nobody", "lst/without-session", "lst/all"),
+    *("snd/echo", "snd/live", "dlv/nothing-kept", "snd/to-oneself", "acc/login"),
+    *("snd/kept", "dlv/login-delivers-nothing", "dlv/no-response", "dlv/deliver"),
+    *("acc/delete-answer", "acc/delete", "acc/create-again"),
+    *("acc/create-existing-online", "acc/create-in-session", "acc/login-unknown"),
+    *("acc/login-online", "acc/login-in-session", "acc/delete-without-session"),
+    *("snd/without-session", "snd/in-another-name", "snd/to-nobody"),
+    "dlv/without-session",
+)
+"""They come first, and each uses no more than those before it showed."""
+ENTRIES = {frames.CREATE, frames.LOGIN}
+"""Requests for a session."""
+
+
+class Explanations:
+    """What plain cases have shown, by which later failures are explained."""
+
+    def __init__(self) -> None:
+        self._shown: dict[Symptom, tuple[str, tuple[str, ...]]] = {}
+
+    def explain(self, case: str, failure: Failure) -> None:
+        """Have a failure that shows what a plain case showed break the same rules."""
+        if not failure.symptom:
+            return
+        if case in PLAIN:
+            self._shown.setdefault(failure.symptom, (case, failure.rules))
+        elif failure.symptom in self._shown:
+            plain, failure.rules = self._shown[failure.symptom]
+            failure.detail = f"the same as in {plain}; {failure.detail}"
+
+
+def symptom(
+    step: steps.Step, connection: Connection, mismatch: MismatchError
+) -> Symptom:
+    """Return the symptom of a failure, which is empty where there is none.
+
+    There is none where a frame of the right kind came, with other data: these may
+    differ in many ways.
+    """
+    kind, expected = mismatch.kind, _expected(step)
+    due = expected.startswith("RESPONSE") and connection.request in ENTRIES
+    unasked = kind == "SEND" != expected and not isinstance(step, steps.Refusal)
+    if (kind == "RESPONSE 0" and not due) or unasked:
+        return (kind,)  # which is one too many, whatever should have come
+    if kind == expected:
+        return ()
+    asked = connection.request, connection.session is not None
+    return (*asked, type(step), expected, kind, mismatch.rules)
+
+
+def _expected(step: steps.Step) -> str:
+    """Return the kind of frame that a step expects, if any."""
+    if isinstance(step, steps.Receive):
+        return frames.NAMES[step.command] + " 0" * (step.command == frames.RESPONSE)
+    if isinstance(step, steps.Refusal):
+        return "RESPONSE"
+    return "LISTRESPONSE" * isinstance(step, steps.Fence | steps.ReceiveNames)
