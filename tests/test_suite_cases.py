@@ -43,6 +43,7 @@ from wirechat_conformance.cases import (
     test_snd,
 )
 from wirechat_conformance.failure import Failure
+from wirechat_conformance.pace import Pace
 
 pytestmark = pytest.mark.whole
 
@@ -98,6 +99,14 @@ class ShellFiltersRefused(Chat):
         if frame.data.endswith(b"?"):
             return [(session, error("no"))]
         return super().list_names(session, frame)
+
+
+class PropertyAnsweredOddly(Chat):
+    """Answers CREATE with what is no reply to it where JavaScript has the name."""
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        odd = frame.data == test_acc.PROPERTY
+        return [(session, ODD)] if odd else super().create(session, frame)
 
 
 class TakenAnsweredOddly(Chat):
@@ -323,7 +332,19 @@ WRONG = [
         MUCH,
         "kept-one-mi-b",
         ["SND-12", "DLV-1"],
-        "expected 50 kept messages; got 16 of them",
+        "expected 80 kept messages; got 16 of them",
+    ),
+    row(
+        test_snd.test_two_senders_at_once,
+        "each-fiftieth-lost",
+        ["SND-11", "SND-12"],
+        "expected the next message of one of its senders; got SEND",
+    ),
+    row(
+        test_acc.test_property_as_username,
+        PropertyAnsweredOddly,
+        ["ACC-4"],
+        "expected an empty RESPONSE, or an error reply; got LISTRESPONSE",
     ),
 ]
 
@@ -348,12 +369,21 @@ class Kept1000(Chat):
         super().__init__(Limits(kept=1000))
 
 
-class ThirtyADeliver(Releasing):
-    """Delivers thirty messages at a time, and keeps the others until the next."""
+class FortyADeliver(Releasing):
+    """Delivers forty messages at a time, and keeps the others until the next."""
 
     def released(self, account: Account, messages: list[Message]) -> list[Message]:
-        self.keep(messages[30:])
-        return messages[:30]
+        self.keep(messages[40:])
+        return messages[:40]
+
+
+class CutsOffAtDeliver(Server):
+    """Cuts off who has many messages kept, once they are asked for."""
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        super().send(session, frames, live)
+        if len(frames) > 40:
+            self.cut_off(self.connections[session])
 
 
 RIGHT = [
@@ -432,8 +462,20 @@ LEFT_OUT = [
     # A case, a server, why nothing could be said; the case's arguments.
     row(
         MUCH,
-        ThirtyADeliver,
+        FortyADeliver,
         "the server does not let so much wait",
+    ),
+    row(
+        MUCH,
+        CutsOffAtDeliver,
+        "the server does not let so much wait",
+    ),
+    row(
+        test_frm.test_reply_can_be_read_before_a_reset,
+        "version-told-and-open",
+        "the server does not close the connection after a reply",
+        damage="version",
+        sent="at-once",
     ),
     row(
         MUCH,
@@ -482,6 +524,31 @@ def test_a_case_is_left_out_where_it_would_say_nothing(
         with pytest.raises(pytest.skip.Exception) as left_out:
             case(run, **arguments)
     assert str(left_out.value) == why
+
+
+def test_cases_of_a_run_that_could_hold_nothing_are_left_out() -> None:
+    with judging() as run:
+        first, idle = run.first, run.idle
+        run.first, run.idle = [], []
+        for case in test_acc.test_first_accounts, test_lim.test_idle_connections:
+            with pytest.raises(pytest.skip.Exception, match="could be"):
+                case(run)
+        run.first, run.idle = first, idle
+
+
+def test_long_filters_are_left_out_where_asterisks_take_long() -> None:
+    with judging() as run:
+        run.failed.update(test_lst.HARD)
+        with pytest.raises(pytest.skip.Exception, match="takes its time over ast"):
+            test_lst.test_filters_of_all_lengths(run)
+
+
+def test_few_of_a_thousand_accounts_are_deleted_of_a_slow_server() -> None:
+    with judging() as run:
+        run.pace = Pace(1.0)
+        assert run.slow
+        test_lim.test_a_thousand_accounts(run)
+        assert run.sweep() == 0
 
 
 def test_filters_that_match_nobody_do_so_whatever_ends_a_name() -> None:
