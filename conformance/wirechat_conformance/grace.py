@@ -40,6 +40,7 @@ def learned(
 
 
 def _lag(connect: Callable[[], Peer], name: bytes, seconds: float) -> float:
+    """Return for how long LOGIN is refused when a session has ended; 0 if never."""
     with closing(connect()) as leaving, closing(connect()) as entering:
         leaving.patience = entering.patience = Patience(seconds)
         if not leave(leaving, name):

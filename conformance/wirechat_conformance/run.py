@@ -48,7 +48,8 @@ class Run:
     """What the cases of one run share: the server, fresh names, how long to wait.
 
     A connection of the run's own, the witness, is logged in throughout; that it is
-    still served is seen after each case (FRM-10). Four more stay idle (LIM-5).
+    still served is seen after each case (FRM-10). Four more stay idle: two for LIM-5,
+    two whose accounts had a session before.
 
     Args:
         target: The server.
