@@ -77,10 +77,10 @@ def test_what_comes_true_ahead_of_its_turn_is_known() -> None:
 
 def test_nothing_comes_true_where_the_witness_was_disturbed() -> None:
     with judging() as run:
-        before = run.witness
+        before = run.bystanders.witness
         assert before
         assert tried_ahead(run, a=str, b=before.half_close, c=str) == set()
-        assert run.witness not in (None, before)
+        assert run.bystanders.witness not in (None, before)
         run.check_witness()
 
 

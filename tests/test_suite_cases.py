@@ -528,12 +528,12 @@ def test_a_case_is_left_out_where_it_would_say_nothing(
 
 def test_cases_of_a_run_that_could_hold_nothing_are_left_out() -> None:
     with judging() as run:
-        first, idle = run.first, run.idle
-        run.first, run.idle = [], []
+        first, idle = run.bystanders.first, run.bystanders.idle
+        run.bystanders.first, run.bystanders.idle = [], []
         for case in test_acc.test_first_accounts, test_lim.test_idle_connections:
             with pytest.raises(pytest.skip.Exception, match="could be"):
                 case(run)
-        run.first, run.idle = first, idle
+        run.bystanders.first, run.bystanders.idle = first, idle
 
 
 def test_long_filters_are_left_out_where_asterisks_take_long() -> None:

@@ -15,11 +15,11 @@ from tests.parts import Chat, Frame, Outbox, Part, Server, Session, assemble
 from tests.variants.answers import FewNamesTaken
 from wirechat.codec import Command, encode
 from wirechat_conformance import grace
+from wirechat_conformance.bystanders import asked
 from wirechat_conformance.cases import test_lim, test_lst, test_snd
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES
 from wirechat_conformance.peer import GoneError
-from wirechat_conformance.run import asked
 from wirechat_conformance.script import Script
 from wirechat_conformance.settings import MINUTE
 
@@ -132,7 +132,7 @@ def test_an_idle_connection_that_is_closed() -> None:
         with pytest.raises(Failure, match="on an idle connection; got none") as failed:
             test_lim.test_idle_connections(run)
         assert failed.value.rules == ("LIM-5",)
-        run.idle_since -= MINUTE
+        run.bystanders.idle_since -= MINUTE
         with pytest.raises(pytest.skip.Exception, match="more than the minute"):
             test_lim.test_idle_connections(run)
 
@@ -141,7 +141,7 @@ def test_a_session_that_is_ended_when_an_earlier_one_is_done_with() -> None:
     server = Server()
     with judging(server) as run:
         for account in server.chat.accounts.values():
-            if account.name.encode() in run.successors:
+            if account.name.encode() in run.bystanders.successors:
                 account.session = None
         with pytest.raises(Failure) as failed:
             test_lim.test_sessions_behind_others(run)

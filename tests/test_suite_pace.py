@@ -36,9 +36,9 @@ def test_server_that_is_slow_is_tried_with_less(
 def test_server_without_a_witness_is_quick() -> None:
     with judging() as run:
         run.recover()
-        witness, run.witness = run.witness, None
+        witness, run.bystanders.witness = run.bystanders.witness, None
         assert run._measured() == Pace(run.ending / 4)
-        run.witness = witness
+        run.bystanders.witness = witness
 
 
 def test_server_whose_sessions_end_late_is_slow() -> None:
@@ -49,8 +49,8 @@ def test_server_whose_sessions_end_late_is_slow() -> None:
 
 def test_server_that_falls_silent_is_not_measured() -> None:
     with judging(timeout=0.1) as run:
-        assert run.witness
-        run.witness.half_close()
+        assert run.bystanders.witness
+        run.bystanders.witness.half_close()
         assert run._measured() == Pace()
 
 

@@ -48,7 +48,7 @@ def test_the_witness_is_served_as_it_was_before() -> None:
     server = assemble(FAULTS["no-match-is-an-error"].part, 0)
     with judging(server, timeout=0.2) as run:
         run.check_witness()
-        assert run.witness is not None
+        assert run.bystanders.witness is not None
 
 
 def test_a_server_that_answers_no_fence_is_mute_once_much_has_failed() -> None:

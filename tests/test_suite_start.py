@@ -9,7 +9,8 @@ from tests.judged import judging
 from tests.null_servers import MANNERS, Manner, NullServer, answers, silent
 from tests.parts import assemble
 from tests.scripted import ERROR, NO_NAMES
-from wirechat_conformance.run import InconclusiveError, Run
+from wirechat_conformance.bystanders import InconclusiveError
+from wirechat_conformance.run import Run
 from wirechat_conformance.settings import Settings
 from wirechat_conformance.target import Target
 
@@ -42,7 +43,7 @@ def test_a_server_that_answers_somehow_is_judged_without_a_witness(
     manner: Manner,
 ) -> None:
     with NullServer(manner) as server, begun(server) as run:
-        assert (run.witness, run.idle) == (None, [])
+        assert (run.bystanders.witness, run.bystanders.idle) == (None, [])
         run.check_witness()
 
 
@@ -58,7 +59,7 @@ def test_a_server_that_is_silent_but_once_is_judged() -> None:
         NullServer(lambda c: next(manners, MANNERS["answers an error"])(c)) as server,
         begun(server) as run,
     ):
-        assert run.witness is None
+        assert run.bystanders.witness is None
 
 
 def test_a_closed_port_is_not_judged() -> None:

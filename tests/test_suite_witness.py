@@ -33,7 +33,7 @@ def test_a_witness_is_served_late_or_not_at_all(pause: float, late: bool) -> Non
         assert raised.value.rules == ("FRM-10",)
         assert raised.value.late is late
         run.check_witness()
-        assert (run.witness is not None) is late
+        assert (run.bystanders.witness is not None) is late
 
 
 def test_patience_is_worn_out_once_many_cases_break_a_must() -> None:

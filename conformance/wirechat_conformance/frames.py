@@ -7,6 +7,8 @@ judges, so that a fault in one can't hide in the other.
 from typing import NamedTuple
 
 HEADER_SIZE = 42
+WRONG = 1
+"""A version that no frame has."""
 SEPARATOR = b"|||"
 CREATE, LIST, SEND, DELIVER, DELETE, LOGIN, RESPONSE, LISTRESPONSE = range(8)
 COMMANDS = {

@@ -76,7 +76,7 @@ def _aftermath(
     except Failure as disturbed:
         yield disturbed
     else:
-        if run.witness or not failed:
+        if run.bystanders.witness or not failed:
             return
     if not run.recover():
         report.gone = case_id(item)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from wirechat_conformance.beside import ahead
+from wirechat_conformance.bystanders import InconclusiveError
 from wirechat_conformance.console import Console
 from wirechat_conformance.items import (
     RUN,
@@ -30,7 +31,7 @@ from wirechat_conformance.outcome import overdue, result, settled
 from wirechat_conformance.peer import OverdueError
 from wirechat_conformance.report import Report
 from wirechat_conformance.rules import RULES, SECTIONS
-from wirechat_conformance.run import InconclusiveError, Run
+from wirechat_conformance.run import Run
 from wirechat_conformance.settings import Settings
 from wirechat_conformance.target import StartError, chosen
 

@@ -1,22 +1,22 @@
 """One run against one server: what its cases share."""
 
 import math
-import secrets
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
 from wirechat_conformance import frames, grace
+from wirechat_conformance.bystanders import Bystanders, InconclusiveError, answer, asked
 from wirechat_conformance.failure import Failure
-from wirechat_conformance.frames import NO_NAMES, SUCCESS, BadFrameError, Received
+from wirechat_conformance.frames import NO_NAMES
 from wirechat_conformance.names import Names
 from wirechat_conformance.pace import Pace
-from wirechat_conformance.peer import TROUBLE, GoneError, Patience, Peer, SilenceError
+from wirechat_conformance.peer import TROUBLE, GoneError, Patience, Peer
 from wirechat_conformance.plain import PLAIN, Explanations
 from wirechat_conformance.rules import RULES
-from wirechat_conformance.settings import MINUTE, Settings
-from wirechat_conformance.sweep import delete, listed, sweep
+from wirechat_conformance.settings import Settings
+from wirechat_conformance.sweep import sweep
 from wirechat_conformance.target import Target
 
 SAMPLES = 5
@@ -34,22 +34,12 @@ SHRINKING = 8.0
 """Seconds in which the examples that fail are made smaller, all in all."""
 MANY = 10
 """Cases that break a MUST, after which a server need not be waited for that much."""
-WRONG = 1
-"""A version that no frame has."""
 DOUBTS = 3
 """Failures that are tried again in vain, with more time for sessions to end."""
 
 
-class InconclusiveError(Exception):
-    """The server can't be judged, and why."""
-
-
 class Run:
     """What the cases of one run share: the server, fresh names, how long to wait.
-
-    A connection of the run's own, the witness, is logged in throughout; that it is
-    still served is seen after each case (FRM-10). Four more stay idle: two for LIM-5,
-    two whose accounts had a session before.
 
     Args:
         target: The server.
@@ -65,13 +55,6 @@ class Run:
         self.patience = Patience(settings.timeout)
         self.choices: defaultdict[str, Counter[str]] = defaultdict(Counter)
         """Each free choice, and how often the server took which."""
-        self.witness: Peer | None = None
-        self.first: list[bytes] = []
-        """The accounts that were made before all others, and are offline since."""
-        self.idle: list[Peer] = []
-        self.idle_since = time.monotonic()
-        self.successors: dict[bytes, Peer] = {}
-        """Idle connections whose accounts had a session before, by username."""
         self.failed: set[str] = set()
         """The cases that have failed so far."""
         self._usual = NO_NAMES
@@ -85,7 +68,8 @@ class Run:
         """Seconds that are left for making smaller what fails."""
         self.left = 0
         """Accounts of this run that it could not delete."""
-        self._begin()
+        self.bystanders = Bystanders(self.connect, self.patience)
+        self.bystanders.gather()
         self.names = Names(self._is_free)
         self.unused = self.names.unused
         self._try_fences()
@@ -98,8 +82,8 @@ class Run:
             begun = time.monotonic()
             self.grace = grace.learned(self.connect, self.names.fresh, bound)
             self.ending = (time.monotonic() - begun) / grace.ROUNDS
-            for last in (b"", frames.header(frames.LIST, 0, WRONG)):
-                self._succeed(last)
+            for last in (b"", frames.header(frames.LIST, 0, frames.WRONG)):
+                self.bystanders.succeed(last)
         self.pace = self._measured()
         self.room = SLOW_BACKLOG if self.slow else BACKLOG
         """Connections that may wait to be accepted."""
@@ -166,11 +150,6 @@ class Run:
         return self._broken_fences[session]
 
     @property
-    def overslept(self) -> bool:
-        """Whether idle connections have been so for more than they are promised."""
-        return time.monotonic() - self.idle_since > MINUTE
-
-    @property
     def slow(self) -> bool:
         """Whether the server takes so long for each reply that a run gets long."""
         return self.pace.slow
@@ -183,9 +162,10 @@ class Run:
     def _measured(self) -> Pace:
         """Return the pace of the quickest of some replies."""
         taken: list[float] = []
-        while self.witness and len(taken) < SAMPLES:
+        witness = self.bystanders.witness
+        while witness and len(taken) < SAMPLES:
             begun = time.monotonic()
-            if asked(self.witness, self.unused) is None:
+            if asked(witness, self.unused) is None:
                 return Pace()
             taken.append(time.monotonic() - begun)
         return Pace(max(min(taken, default=0.0), self.ending / ENDS))
@@ -193,8 +173,8 @@ class Run:
     def _try_fences(self) -> None:
         self._broken_fences: dict[bool, tuple[str, ...]] = {True: (), False: ()}
         said = None
-        if self.witness:
-            said = asked(self.witness, self.unused)
+        if self.bystanders.witness:
+            said = asked(self.bystanders.witness, self.unused)
             self._usual = said or NO_NAMES
             if said != NO_NAMES:
                 self._broken_fences[True] = ("LST-3",)
@@ -221,7 +201,7 @@ class Run:
         Raises:
             Failure: The witness is not served as before (FRM-10), or only late.
         """
-        witness = self.witness
+        witness = self.bystanders.witness
         got = None if witness is None else asked(witness, self.unused)
         if witness is None or got == self._usual:
             return
@@ -231,7 +211,7 @@ class Run:
         failure.late = got is None and answer(witness) == self._usual
         if not failure.late:
             witness.close()
-            self.witness = None
+            self.bystanders.witness = None
         raise failure
 
     def recover(self) -> bool:
@@ -246,7 +226,7 @@ class Run:
 
     def _serves(self) -> bool:
         try:
-            self._begin()
+            self.bystanders.gather()
         except InconclusiveError:
             return False
         return True
@@ -285,111 +265,9 @@ class Run:
     def __exit__(self, *_: object) -> None:
         """Leave the server as it was found."""
         self.patience.until = math.inf
-        self._dismiss()
+        self.bystanders.dismiss()
         self.left = self.sweep()
 
-    def _begin(self, *, again: bool = True) -> None:
-        """Bring in the witness and the idle connections.
-
-        What is silent on one connection may speak on the next, and is faulty then: it
-        gets half the time.
-
-        Raises:
-            InconclusiveError: The server takes no connection, or is silent on it.
-        """
-        self._dismiss()
-        try:
-            peer = self.connect()
-        except GoneError as gone:
-            raise InconclusiveError(str(gone)) from None
-        if not again:
-            peer.patience = Patience(self.patience.seconds / 2)
-        try:
-            # Asked twice: a server that answers only one of the two is not silent.
-            peer.send([frames.frame(frames.LIST, _random_name())])
-            name = _random_name()
-            peer.send([frames.frame(frames.CREATE, name)])
-            reply = peer.receive()
-        except SilenceError as silence:
-            peer.close()
-            if peer.buffer:  # which is no frame, but no silence either
-                return
-            if again:
-                self._begin(again=False)
-                return
-            raise InconclusiveError(f"silent: {silence}") from None
-        except BadFrameError:
-            peer.close()
-            return
-        with suppress(*TROUBLE):
-            if SUCCESS in (reply, peer.receive()):
-                self.witness, self.first = peer, [name, _random_name()]
-                second = self._with_account(self.first[1])
-                self.idle = [self.connect(), self._with_account()]
-                self.idle_since = time.monotonic()
-                self.witness = self._with_account()
-                peer.close()
-                second.close()
-        if self.witness is None:
-            peer.close()
-
-    def _with_account(self, name: bytes | None = None) -> Peer:
-        peer = self.connect()
-        peer.send([frames.frame(frames.CREATE, name or _random_name())])
-        peer.receive()
-        return peer
-
-    def _succeed(self, last: bytes) -> None:
-        """Have a session, end it behind these octets, and have another, to stay idle.
-
-        The server may give the new connection what the old one had: a descriptor, a
-        place in a table. What it does only later about the old one is to leave it be.
-        """
-        name, patience = _random_name(), Patience(self.patience.seconds / 4)
-        with closing(self.connect()) as leaving:
-            leaving.patience = patience
-            if not grace.leave(leaving, name, last):
-                return
-        with ExitStack() as ends:
-            entering = ends.enter_context(closing(self.connect()))
-            entering.patience = patience
-            if grace.enter(entering, name) < grace.MOST:
-                ends.pop_all()
-                entering.patience = self.patience
-                self.successors[name] = entering
-
-    def _dismiss(self) -> None:
-        """Take the witness and the idle connections back."""
-        idle = *self.idle, *self.successors.values()
-        for peer in (*idle, *filter(None, [self.witness])):
-            with suppress(SilenceError):
-                peer.send([frames.frame(frames.DELETE)])
-            peer.close()
-        if self.first:
-            with suppress(*TROUBLE), closing(self.connect()) as peer:
-                delete(peer, self.first)
-                listed(peer, self.first[0])
-        self.witness, self.first = None, []
-        self.idle, self.successors = [], {}
-
     def _is_free(self, pattern: bytes) -> bool:
-        return self.witness is None or asked(self.witness, pattern) == NO_NAMES
-
-
-def _random_name() -> bytes:
-    return b"w" + secrets.token_hex(8).encode()
-
-
-def asked(peer: Peer, pattern: bytes) -> Received | None:
-    """Return what comes next once this was listed, None where nothing does."""
-    with suppress(*TROUBLE):
-        peer.send([frames.frame(frames.LIST, pattern)])
-        return peer.receive()
-    return None
-
-
-def answer(peer: Peer) -> Received | None:
-    """Return what comes next, None where nothing does."""
-    with suppress(*TROUBLE):
-        return peer.receive()
-    return None
+        witness = self.bystanders.witness
+        return witness is None or asked(witness, pattern) == NO_NAMES

@@ -9,7 +9,7 @@ import pytest
 from wirechat_conformance import frames, grace, steps
 from wirechat_conformance.frames import NO_NAMES, SUCCESS
 from wirechat_conformance.judge import is_error
-from wirechat_conformance.run import WRONG, Run
+from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 
 pytestmark = pytest.mark.beside(10)
@@ -229,7 +229,7 @@ def test_session_behind_one_that_was_cut_off(run: Run) -> None:
     """The end of an old connection, when it comes, does not end the new session."""
     with Script(run, "ACC-10", "SND-1") as script:
         name = script.account("A")
-        script.octets("A", frames.header(frames.LIST, 0, WRONG))
+        script.octets("A", frames.header(frames.LIST, 0, frames.WRONG))
         if not script.connections["A"].peer.end(run.patience.bound):
             pytest.skip("the server does not close the connection after a rejection")
         script.open("B", "C")
@@ -247,9 +247,9 @@ def test_session_behind_one_that_was_cut_off(run: Run) -> None:
 @pytest.mark.rules("ACC-2", "ACC-8", "ACC-10", "SND-1", "SND-2")
 def test_first_accounts(run: Run) -> None:
     """The accounts that were made first, number 0 to many programs, are like others."""
-    if not run.first:
+    if not run.bystanders.first:
         pytest.skip("none could be made")
-    for first in run.first:
+    for first in run.bystanders.first:
         with Script(run, "SND-1", "SND-2") as script:
             other = script.account("A")
             script.open("B", "C")

@@ -8,11 +8,12 @@ from contextlib import closing, suppress
 import pytest
 
 from wirechat_conformance import frames, steps, sweep
+from wirechat_conformance.bystanders import asked
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
 from wirechat_conformance.judge import describe, is_error
 from wirechat_conformance.peer import TROUBLE, GoneError
-from wirechat_conformance.run import Run, asked
+from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 from wirechat_conformance.settings import MINUTE
 
@@ -337,15 +338,15 @@ def test_idle_connections(run: Run) -> None:
     A run is shorter than the minute that LIM-5 promises: ``--idle`` or ``--thorough``
     makes it longer.
     """
-    if not run.idle:
+    if not run.bystanders.idle:
         pytest.skip("no connection could be held")
-    wait = run.idle_since + min(run.settings.idle, WHOLE) - time.monotonic()
+    wait = run.bystanders.idle_since + min(run.settings.idle, WHOLE) - time.monotonic()
     time.sleep(max(0.0, wait))  # so long silence is what this is about
-    seconds = time.monotonic() - run.idle_since
+    seconds = time.monotonic() - run.bystanders.idle_since
     run.chose("idle connections", f"held for {min(seconds, MINUTE):.0f} s of 60")
-    for peer in run.idle:
+    for peer in run.bystanders.idle:
         if asked(peer, run.unused) != NO_NAMES:
-            if run.overslept:
+            if run.bystanders.overslept:
                 pytest.skip("the run has taken more than the minute that is promised")
             told = f"none, after {seconds:.1f} s of silence"
             raise Failure(["LIM-5"], "a reply on an idle connection", told)
@@ -358,11 +359,11 @@ def test_sessions_behind_others(run: Run) -> None:
 
     They began with the run, in accounts whose sessions had just ended, and are idle.
     """
-    if not run.successors or run.overslept:
+    if not run.bystanders.successors or run.bystanders.overslept:
         pytest.skip("no session could be held, or not for so long")
     with Script(run, "FRM-10") as script:
         script.open("C")
-        for number, (name, peer) in enumerate(run.successors.items()):
+        for number, (name, peer) in enumerate(run.bystanders.successors.items()):
             connection = f"B{number}"
             script.go_on(connection, peer)
             script.rules = ("FRM-10",)
