@@ -41,6 +41,7 @@ from wirechat_conformance.cases import (
     test_messages,
     test_races,
     test_snd,
+    test_stream,
 )
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.pace import Pace
@@ -167,7 +168,7 @@ class EndsAtDeliver(Loop):
         connection.cut_off = Command.DELIVER in asked
 
 
-MUCH = test_frm.test_half_close_behind_much_to_deliver
+MUCH = test_stream.test_half_close_behind_much_to_deliver
 WRONG = [
     # A case, a server, the rules that it breaks, what is told; the case's arguments.
     row(
@@ -183,25 +184,25 @@ WRONG = [
         'expected an empty RESPONSE, or an error reply; got LISTRESPONSE 3 "odd"',
     ),
     row(
-        test_frm.test_a_thousand_messages_ahead_of_their_echoes,
+        test_stream.test_a_thousand_messages_ahead_of_their_echoes,
         "kept100",
         ["LIM-3"],
         "got RESPONSE 43",
     ),
     row(
-        test_frm.test_a_thousand_messages_ahead_of_their_echoes,
+        test_stream.test_a_thousand_messages_ahead_of_their_echoes,
         "ten-a-deliver",
         ["LIM-3", "SND-12", "DLV-1"],
         "expected 1100 kept messages; got 10 of them",
     ),
     row(
-        test_frm.test_a_thousand_messages_ahead_of_their_echoes,
+        test_stream.test_a_thousand_messages_ahead_of_their_echoes,
         "newest-first",
         ["DLV-1", "SND-11"],
         "expected the messages as they were sent, oldest first; got others",
     ),
     row(
-        test_frm.test_a_thousand_messages_ahead_of_their_echoes,
+        test_stream.test_a_thousand_messages_ahead_of_their_echoes,
         "delivered-as-deliver",
         ["FRM-4"],
         "expected a frame, or the end; got no frame",
@@ -220,7 +221,7 @@ WRONG = [
         command="LIST",
     ),
     row(
-        test_frm.test_reply_can_be_read_before_a_reset,
+        test_stream.test_reply_can_be_read_before_a_reset,
         "closes-with-reset",
         ["FRM-13"],
         "expected an end that leaves the reply to be read; got a reset",
@@ -400,7 +401,7 @@ RIGHT = [
         ["DELETE: silent"],
     ),
     row(
-        test_frm.test_a_thousand_messages_ahead_of_their_echoes,
+        test_stream.test_a_thousand_messages_ahead_of_their_echoes,
         Kept1000,
         [],
     ),
@@ -471,7 +472,7 @@ LEFT_OUT = [
         "the server does not let so much wait",
     ),
     row(
-        test_frm.test_reply_can_be_read_before_a_reset,
+        test_stream.test_reply_can_be_read_before_a_reset,
         "version-told-and-open",
         "the server does not close the connection after a reply",
         damage="version",
@@ -515,7 +516,7 @@ def test_a_case_is_left_out_where_it_would_say_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if why.startswith("the server takes its time"):
-        monkeypatch.setattr(test_frm, "SLOW", 0)
+        monkeypatch.setattr(test_stream, "SLOW", 0)
     with (
         judging(assemble(part(server), 0)) as run,
         Client.connect(*run.target.address) as stranger,

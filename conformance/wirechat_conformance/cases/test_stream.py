@@ -1,0 +1,270 @@
+"""The stream: cuts everywhere, thousands of requests, and its end."""
+
+import math
+import random
+import time
+
+import pytest
+
+from wirechat_conformance import frames, steps
+from wirechat_conformance.judge import is_error
+from wirechat_conformance.run import Run
+from wirechat_conformance.script import Script, messages_of
+
+SLOW = 0.1
+"""Seconds for one of the longest messages, on a server that sends octets one by one."""
+MUCH = 80
+"""Of these 5 MB are more than a kernel takes for one connection: Linux takes 4 MiB."""
+TRIED = 5
+"""Messages of which none may be so slow: some are, where the machine is busy."""
+LETTERS, FILL = bytes(range(97, 123)), b"x" * 12
+MESSAGES = 7
+"""Of ten requests so many are messages: more would have echoes of over 128 KiB."""
+THOUSANDS = 4200
+"""Requests on one connection: more than 4,096 and, of messages, than 2,048."""
+
+
+@pytest.mark.beside(10)
+@pytest.mark.rules("FRM-3")
+def test_every_cut(run: Run) -> None:
+    """A frame is cut at each place; between the halves another connection is served."""
+    with Script(run, "FRM-3") as script:
+        name = script.account("A")
+        script.open("B")
+        fields = name, name, b"hi"
+        octets = frames.frame(frames.SEND, *fields)
+        for cut in range(1, len(octets)):
+            script.octets("A", octets[:cut])
+            script.fence("B")
+            script.octets("A", octets[cut:])
+            script.receive("A", frames.SEND, *fields)
+            script.receive("A", frames.SEND, *fields)
+
+
+@pytest.mark.beside(10)
+@pytest.mark.rules("FRM-3")
+def test_cuts_between_two_frames(run: Run) -> None:
+    """Two frames are sent, cut in the second one or between them."""
+    with Script(run, "FRM-3") as script:
+        name = script.account("A")
+        script.open("B")
+        fields = name, name, b"hi"
+        octets = frames.frame(frames.SEND, *fields)
+        for cut in range(0, len(octets), 7 if run.slow else 1):
+            script.octets("A", octets + octets[:cut])
+            script.receive("A", frames.SEND, *fields)
+            script.receive("A", frames.SEND, *fields)
+            script.fence("B")
+            script.octets("A", octets[cut:])
+            script.receive("A", frames.SEND, *fields)
+            script.receive("A", frames.SEND, *fields)
+
+
+@pytest.mark.rules("FRM-4", "LIM-3", "SND-5", "SND-11", "SND-12", "DLV-1")
+def test_a_thousand_messages_ahead_of_their_echoes(run: Run) -> None:
+    """A thousand messages are sent without waiting, kept, and delivered.
+
+    So are some more, if there is room; and afterwards there is room again.
+    """
+    with Script(run, "FRM-4") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        script.leave("B")
+        messages = [b"%04d" % number + b"m" * 56 for number in range(1100)]
+        sent = [frames.frame(frames.SEND, sender, recipient, m) for m in messages]
+        script.octets("A", b"".join(sent[:1000]))
+        for message in messages[:1000]:
+            if not script.peek("A", frames.SEND):
+                script.rules = ("LIM-3",)
+            script.receive("A", frames.SEND, sender, recipient, message)
+        script.octets("A", b"".join(sent[1000:]))
+        accepted = messages[:1000]
+        for message in messages[1000:]:
+            if script.peek("A", frames.SEND):
+                script.receive("A", frames.SEND, sender, recipient, message)
+                accepted.append(message)
+            else:
+                script.error("A")
+        script.open("C")
+        script.login("C", recipient)
+        script.send("C", frames.DELIVER)
+        script.send("C", frames.LIST, run.unused)
+        kept, _ = messages_of(script, "C")
+        if len(kept) < len(accepted):
+            script.rules = "LIM-3", "SND-12", "DLV-1"
+            script.fail(f"{len(accepted)} kept messages", f"{len(kept)} of them")
+        if kept != accepted:
+            script.rules = "DLV-1", "SND-11"
+            script.fail("the messages as they were sent, oldest first", "others")
+        script.rules = ("LIM-3",)
+        script.leave("C")
+        script.send("A", frames.SEND, recipient, recipient, b"in another's name")
+        script.error("A", "SND-5")
+        script.send("A", frames.SEND, sender, recipient, b"again")
+        script.receive("A", frames.SEND, sender, recipient, b"again")
+
+
+@pytest.mark.rules("FRM-4")
+def test_a_thousand_requests_of_a_hundred_octets(run: Run) -> None:
+    """A thousand filters of 100 octets go out at once; each tenth names somebody."""
+    with Script(run, "FRM-4") as script:
+        name = script.account("A")
+        somebody, nobody = name.ljust(100, b"*"), name.ljust(100, b"n")
+        filters = [nobody if number % 10 else somebody for number in range(1000)]
+        requests = [frames.frame(frames.LIST, pattern) for pattern in filters]
+        script.octets("A", b"".join(requests))
+        for pattern in filters:
+            found = [name] if pattern == somebody else []
+            script.receive("A", frames.LISTRESPONSE, *found)
+
+
+@pytest.mark.rules("FRM-4", "SND-2")
+def test_a_thousand_requests_that_differ(run: Run) -> None:
+    """A thousand requests go out at once, of other lengths and texts each, then more.
+
+    So what is left of one in a buffer can't pass for what belongs to another.
+    """
+    source = random.Random(run.settings.seed)
+    with Script(run, "FRM-4") as script:
+        sender = script.account("A")
+        for connection in "BC":
+            recipient = script.account(connection)
+            script.leave(connection)
+            requests = []
+            for number in range(1000):
+                text = bytes(source.choices(LETTERS, k=source.randrange(72, 81)))
+                message = frames.SEND, sender, recipient, text
+                listing = frames.LIST, run.unused + text + FILL
+                requests.append(message if number % 10 < MESSAGES else listing)
+            octets = [frames.frame(*request) for request in requests]
+            script.octets("A", b"".join(octets))
+            for command, *fields in requests:
+                if command == frames.SEND:
+                    script.receive("A", frames.SEND, *fields)
+                else:
+                    script.receive("A", frames.LISTRESPONSE)
+
+
+@pytest.mark.examples
+@pytest.mark.beside(10)
+@pytest.mark.rules("FRM-4", "SND-12")
+def test_thousands_of_requests(run: Run) -> None:
+    """However many requests there were on a connection, the next one is as good.
+
+    Each second one is a message to oneself: so there are as many of these as replies.
+    """
+    with Script(run, "FRM-4", "SND-12") as script:
+        name = script.account("A")
+        texts = [b"%04d" % number for number in range(run.pace.part(THOUSANDS // 2))]
+        listing = frames.frame(frames.LIST, run.unused)
+        for start in range(0, len(texts), 250):
+            batch = texts[start : start + 250]
+            sent = [frames.frame(frames.SEND, name, name, text) for text in batch]
+            script.octets("A", b"".join(message + listing for message in sent))
+            for text in batch:
+                script.receive("A", frames.SEND, name, name, text)
+                script.receive("A", frames.SEND, name, name, text)
+                script.receive("A", frames.LISTRESPONSE)
+
+
+@pytest.mark.rules("FRM-9", "FRM-4")
+def test_half_close_behind_a_thousand_requests(run: Run) -> None:
+    """A thousand requests, and the end behind them: all are answered, then it ends."""
+    with Script(run, "FRM-9") as script:
+        name = script.account("A")
+        request = frames.frame(frames.LIST, name)
+        script.octets("A", request * 1000)
+        script.perform(steps.HalfClose("A"))
+        for _ in range(1000):
+            script.receive("A", frames.LISTRESPONSE, name)
+        script.perform(steps.End("A", rules=script.rules))
+
+
+@pytest.mark.examples
+@pytest.mark.rules("FRM-9", "DLV-1", "SND-12")
+def test_half_close_behind_much_to_deliver(run: Run) -> None:
+    """What DELIVER brings is sent to its end, though the client has half closed.
+
+    It is more than the kernels hold: the server has to wait until there is room. Where
+    it cuts off who lets so much wait (SND-14), this shows nothing. It may keep a part,
+    too, but lose none.
+    """
+    texts = [b"%02d" % number + b"m" * 65_000 for number in range(MUCH)]
+    with Script(run, "FRM-9", "DLV-1") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        script.leave("B")
+        for connection in "CD":
+            script.open_deaf(connection)
+            fill(script, sender, recipient, texts)
+            script.login(connection, recipient)
+            script.send(connection, frames.DELIVER)
+            script.send(connection, frames.LIST, run.unused)
+            if connection == "C":
+                got, connected = messages_of(script, "C")
+                if connected:
+                    script.send("C", frames.DELIVER)
+                    script.send("C", frames.LIST, run.unused)
+                    kept, _ = messages_of(script, "C")
+                    if got + kept != texts:
+                        script.rules = "SND-12", "DLV-1"
+                        script.fail(
+                            f"{len(texts)} kept messages", f"{len(got)} of them"
+                        )
+                if got != texts:
+                    pytest.skip("the server does not let so much wait")
+                script.leave("C")
+        script.perform(steps.HalfClose("D"))
+        for text in texts:
+            script.receive("D", frames.SEND, sender, recipient, text)
+        script.receive("D", frames.LISTRESPONSE)
+        script.perform(steps.End("D", rules=("FRM-9",)))
+
+
+def fill(script: Script, sender: bytes, recipient: bytes, texts: list[bytes]) -> None:
+    """Have these messages kept; leave the case out where there is no room for them.
+
+    Or where it would go on for minutes: octets may leave one by one.
+    """
+    fastest = math.inf
+    for number, text in enumerate(texts):
+        begun = time.monotonic()
+        script.send("A", frames.SEND, sender, recipient, text)
+        message = script.peek("A", frames.SEND)
+        fastest = min(fastest, time.monotonic() - begun)
+        if number == TRIED and fastest > SLOW:
+            pytest.skip("the server takes its time over long messages")
+        if not message:
+            script.error("A", "SND-2", "LIM-3")
+            pytest.skip("the server does not keep so much")
+        script.receive("A", frames.SEND, sender, recipient, text)
+
+
+@pytest.mark.rules("FRM-13")
+@pytest.mark.parametrize("sent", ["at-once", "meanwhile"])
+@pytest.mark.parametrize("damage", ["version", "length"])
+def test_reply_can_be_read_before_a_reset(run: Run, damage: str, sent: str) -> None:
+    """The reply that comes before the end of a connection is not lost to a reset.
+
+    Behind the frame go octets that the server has no reason to take, with it or while
+    the reply is on its way.
+    """
+    length, version = {"version": (0, 1), "length": (2**320 - 1, 0)}[damage]
+    header, more = frames.header(frames.LIST, length, version), b"x" * 20_000
+    with Script(run, "FRM-13") as script:
+        script.open("A")
+        peer = script.connections["A"].peer
+        if sent == "at-once":
+            script.octets("A", header + 3 * more)
+        else:
+            script.octets("A", header + b"x")
+            peer.readable()
+            for _ in range(3):
+                peer.push(more)
+        peer.end(run.patience.bound)
+        run.check_witness()  # by now a reset behind the end has come, too
+        end = peer.end(0)
+        reply = script.any("A")
+        script.connections["A"].ended = True
+        if not end or reply is None or not is_error(reply):
+            pytest.skip("the server does not close the connection after a reply")
+        if end == "reset":
+            script.fail("an end that leaves the reply to be read", "a reset")
