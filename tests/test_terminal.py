@@ -163,16 +163,21 @@ def test_a_bad_address_is_told_in_one_line(
     assert capsys.readouterr() == ("", told)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "a..b"])
+@pytest.mark.parametrize(
+    ("host", "status"), [("127.0.0.1", 1), ("::1", 1), ("a..b", 2), ("fe80::1%none", 2)]
+)
 def test_a_server_that_is_not_there_is_told_in_one_line(
-    host: str, capsys: pytest.CaptureFixture[str]
+    host: str, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert chat(host, port) == 1
+    assert chat(host, port) == status
     shown, told = capsys.readouterr()
     assert shown == ""
-    pattern = rf"wirechat: can't connect to {re.escape(host)} port {port}: [^\n]+\n"
+    what = (
+        f"can't connect to {host} port {port}" if status == 1 else f"no host '{host}'"
+    )
+    pattern = rf"wirechat: {re.escape(what)}: [^\n]+\n"
     assert re.fullmatch(pattern, told)
 
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, NoReturn
@@ -171,7 +172,7 @@ def address(text: str) -> tuple[str, int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Connect, chat, and return the exit status: 1 when the server is gone."""
+    """Connect, chat, and return the exit status: 1 where there is no server."""
     parser = Parser("wirechat", description="Chat with the users of a server.")
     parser.add_argument(
         "address",
@@ -197,9 +198,10 @@ def chat(host: str, port: int) -> int:
     """Chat on this console with the server at this address."""
     try:
         client = Client.connect(host, port)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        return fail(f"can't connect to {host} port {port}: {reason}")
+    except (socket.gaierror, UnicodeError) as error:
+        return fail(f"no host {host!r}: {getattr(error, 'strerror', error)}", 2)
+    except OSError as error:
+        return fail(f"can't connect to {host} port {port}: {error.strerror or error}")
     try:
         with client, standard_console() as console:
             Conversation(client, console).run()
@@ -208,10 +210,10 @@ def chat(host: str, port: int) -> int:
     return 0
 
 
-def fail(reason: object) -> int:
+def fail(reason: object, status: int = 1) -> int:
     """Say on stderr why nothing more can be done, and return the exit status."""
     print(f"wirechat: {visible(str(reason))}", file=sys.stderr)
-    return 1
+    return status
 
 
 if __name__ == "__main__":
