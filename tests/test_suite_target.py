@@ -1,16 +1,25 @@
 """The server under test: how it is started, started anew, and ended."""
 
 import shlex
+import socket
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wirechat_conformance import target
 from wirechat_conformance.settings import Settings
-from wirechat_conformance.target import Launched, StartError, Target, accepts, chosen
+from wirechat_conformance.target import (
+    Launched,
+    StartError,
+    Target,
+    accepts,
+    chosen,
+    located,
+)
 
 LISTEN = """
 import signal, socket, sys
@@ -134,3 +143,20 @@ def test_server_of_somebody_else_is_left_alone(launched: Launched) -> None:
 def test_server_is_launched_where_there_is_a_command() -> None:
     with chosen(Settings(launch=python(LISTEN.format("DFL")))) as ours:
         assert accepts(ours.address)
+
+
+def test_of_a_name_the_address_is_taken_that_is_listened_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = socket.getaddrinfo
+
+    def both(host: str, port: int, *more: int, **named: int) -> list[Any]:
+        hosts = ("::1", "127.0.0.1") if host == "localhost" else (host,)
+        return [each for one in hosts for each in found(one, port, *more, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert located(("localhost", port)) == ("127.0.0.1", port)
+    assert located(("localhost", port)) == ("::1", port)
+    assert located(("127.0.0.1", port)) == ("127.0.0.1", port)

@@ -139,6 +139,25 @@ def accepts(address: Address) -> bool:
     return True
 
 
+def located(address: Address) -> Address:
+    """Return the numeric address of a name: of several, one that accepts connections.
+
+    A name like localhost stands for an address of IPv6 and one of IPv4; many a server
+    listens on one of them alone.
+    """
+    numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+    host, port = address
+    found = [
+        (socket.getnameinfo(each[-1], numeric)[0], port)
+        for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ]
+    if len(found) == 1:
+        return found[0]
+    return next(filter(accepts, found), found[0])
+
+
 def chosen(settings: Settings) -> Target:
     """Return the server that is asked for."""
-    return Target(settings.server) if settings.server else Launched(settings.launch)
+    if settings.server:
+        return Target(located(settings.server))
+    return Launched(settings.launch)
