@@ -26,7 +26,6 @@ def test_each_case_names_rules(cases: dict[str, tuple[str, ...]]) -> None:
     assert [case for case, names in cases.items() if not set(names) & set(RULES)] == []
 
 
-@pytest.mark.matrix
 def test_the_table_is_fresh_and_tells_of_no_fault_that_was_missed(
     cases: dict[str, tuple[str, ...]],
 ) -> None:
