@@ -199,8 +199,8 @@ def test_a_filter_that_takes_long_is_waited_for_up_to_a_point(
 def test_a_server_that_takes_long_messages_slowly_gets_short_ones_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sizes = [max(map(len, texts)) for texts in test_snd.batches()]
+    sizes = [max(map(len, texts)) for texts in test_snd.batches(8)]
     assert max(sizes) > 64_000
     monkeypatch.setattr(test_snd, "ENOUGH", 0)
-    few = [text for texts in test_snd.batches() for text in texts]
+    few = [text for texts in test_snd.batches(8) for text in texts]
     assert (len(few), max(map(len, few))) == (test_snd.SHORT, 4)

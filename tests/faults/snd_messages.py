@@ -418,6 +418,33 @@ class LastKeptAtTheEnd(Server):
         self.chat.keep(self.last.pop(connection.session, []))
 
 
+@breaks("SND-12")
+class OctetLostInTheQueue(Connection):
+    """Loses an octet of what waits each time that the socket takes nothing."""
+
+    def _send(self, octets: bytes | memoryview) -> int:
+        return super()._send(octets) or int(not self.broken)
+
+
+@breaks("SND-12")
+class UnreadEchoesKept(Connection):
+    """Keeps, as if they were messages, the echoes that have not left at a reset."""
+
+    def take_unsent(self) -> list[Message]:
+        for batch in self._batches:
+            batch.live = batch.live or 1
+        return super().take_unsent()
+
+
+@breaks("SND-12")
+class KeptUntilAllIsSent(Connection):
+    """Keeps what DELIVER brings until all of it is sent: all, where a reset comes."""
+
+    def take_unsent(self) -> list[Message]:
+        self._sent = 0
+        return super().take_unsent()
+
+
 # SND-13: the echo.
 
 

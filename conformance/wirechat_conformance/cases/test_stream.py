@@ -219,6 +219,32 @@ def test_half_close_behind_much_to_deliver(run: Run) -> None:
         script.perform(steps.End("D", rules=("FRM-9",)))
 
 
+@pytest.mark.examples
+@pytest.mark.rules("SND-12")
+def test_reset_amid_what_is_delivered(run: Run) -> None:
+    """Who has read a part of what DELIVER brings does not get that part again.
+
+    The rest may be lost with the connection, or kept (SND-12).
+    """
+    texts = [b"%02d" % number + b"m" * 65_000 for number in range(MUCH)]
+    with Script(run, "SND-12") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        script.leave("B")
+        script.open_deaf("C")
+        fill(script, sender, recipient, texts)
+        script.login("C", recipient)
+        script.send("C", frames.DELIVER)
+        got, _ = messages_of(script, "C", 3)
+        script.perform(steps.Reset("C"))
+        script.open("D")
+        script.login("D", recipient)
+        script.send("D", frames.DELIVER)
+        script.send("D", frames.LIST, run.unused)
+        kept, _ = messages_of(script, "D")
+        if set(got) & set(kept):
+            script.fail("every message once", "some came twice")
+
+
 def fill(script: Script, sender: bytes, recipient: bytes, texts: list[bytes]) -> None:
     """Have these messages kept; leave the case out where there is no room for them.
 
