@@ -401,6 +401,21 @@ class LogoutLosesMessages(LateDelivery):
 
 
 @breaks("SND-12")
+class KeptLostWhereRoomGrows(Unlocked):
+    """Loses what is kept while a list of more than 50 messages gets room for more."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        recipient = self.accounts.get(frame.fields[1])
+        if recipient and len(recipient.kept) > 50 and not len(recipient.kept) % 16:
+            kept = list(recipient.kept)
+            with self.unlocked(0.0003):
+                pass
+            recipient.kept = kept
+        return replies
+
+
+@breaks("SND-12")
 class LastKeptAtTheEnd(Server):
     """Keeps at a connection's end the live message that it was sent last."""
 

@@ -71,6 +71,8 @@ RACES: Mapping[str, tuple[Callable[[bytes, bytes, bytes], Moves], str, list[str]
 }
 """What races, what the account in the middle is at first, the rules at stake."""
 EXAMPLES_PER_ROUND = 2
+BURST = 300
+"""Messages of one sender: of three they are fewer than a recipient may leave unread."""
 
 
 @pytest.mark.parametrize(
@@ -221,3 +223,34 @@ def test_end_under_fire(run: Run, end: type[steps.Step]) -> None:
             later = [data.split(b"|||")[2] for data in kept(script, D) or ()]
             if got + later != sorted(set(got + later)):
                 script.fail("each message once, and in order", f"{got}, then {later}")
+
+
+@pytest.mark.parametrize("recipient_is", ["offline", "online"])
+@pytest.mark.rules("SND-12", "SND-11")
+def test_bursts(run: Run, recipient_is: str) -> None:
+    """What several send to one account without a pause arrives, and in order."""
+    with Script(run, "SND-12") as script:
+        senders = {connection: script.account(connection) for connection in (A, B, C)}
+        recipient = script.account(D)
+        if recipient_is == "offline":
+            script.leave(D)
+        texts = [b"%03d" % number for number in range(30 if run.slow else BURST)]
+        for connection, sender in senders.items():
+            burst = [frames.frame(frames.SEND, sender, recipient, t) for t in texts]
+            script.octets(connection, b"".join(burst))
+        for connection, sender in senders.items():
+            for text in texts:
+                script.receive(connection, frames.SEND, sender, recipient, text)
+        if recipient_is == "offline":
+            script.open(D)
+            script.login(D, recipient)
+            script.send(D, frames.DELIVER)
+        came = until_fence(script, D, ())
+        for sender in senders.values():
+            got = [frame.fields[2] for frame in came if frame.fields[0] == sender]
+            script.rules = ("SND-12",)
+            if sorted(got) != texts:
+                script.fail(f"each of {len(texts)} messages once", f"{len(got)}")
+            script.rules = ("SND-11",)
+            if got != texts:
+                script.fail("each sender's messages in order", f"{got}")
