@@ -62,6 +62,17 @@ class NamesRefused(Chat):
 
 
 @breaks("ACC-4")
+class NamesQuotedAsTheyAre(Chat):
+    """Quotes a username that it refuses, of whatever length."""
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        name = frame.fields[0]
+        if not session.account and not self.valid_name(name):
+            return [(session, error(f"this is no username: {name}"))]
+        return super().create(session, frame)
+
+
+@breaks("ACC-4")
 class NamesOf32Refused(NamesRefused):
     """Takes usernames of less than 32 characters."""
 
