@@ -367,6 +367,18 @@ class MatchesAlternatives(Chat):
 
 
 @breaks("LST-2")
+class MatchesFromPrefixToZ(Chat):
+    """Searches an ordered list for a prefix, up to that with a "z" behind it."""
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        names = super().matching(pattern)
+        prefix, star, rest = pattern.partition("*")
+        if not (prefix and star) or rest:
+            return names
+        return [name for name in names if name < prefix + "z"]
+
+
+@breaks("LST-2")
 class MatchesUpTo255(Chat):
     """Looks at the first 255 characters of a filter."""
 

@@ -38,6 +38,9 @@ FILTERS = [
 ]
 """All filters of up to six characters, and those whose pieces may overlap by one."""
 
+OUTERMOST = [b"", b"0", b"00", b"99", b"A", b"ZZ", b"a", b"z", b"zz", b"zzz"]
+"""What usernames go on with: whoever searches an ordered list may stop too early."""
+
 
 @pytest.mark.beside(10)
 @pytest.mark.rules("LST-5", "LST-2")
@@ -173,3 +176,18 @@ def test_all_short_filters(run: Run) -> None:
             for pattern in patterns:
                 found = (name for name in ["", *ENDINGS] if matches(pattern, name))
                 script.listed("A", *(stem + name.encode() for name in found))
+
+
+@pytest.mark.rules("LST-2")
+def test_first_and_last_of_a_prefix(run: Run) -> None:
+    """A prefix names all that begin with it, the first and the last of them too."""
+    with Script(run, "LST-2") as script:
+        stem = run.names.fresh()
+        names = [stem + end for end in OUTERMOST]
+        for name in names:
+            script.open(name.decode())
+            script.create(name.decode(), name)
+        asks = stem.decode()
+        for prefix in names:
+            script.send(asks, frames.LIST, prefix + b"*")
+            script.listed(asks, *[name for name in names if name.startswith(prefix)])
