@@ -367,6 +367,28 @@ class MatchesAlternatives(Chat):
 
 
 @breaks("LST-2")
+class MatchesNoDotInFront(Chat):
+    """Lets no star stand for a dot in front of a name, as shells do."""
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        names = super().matching(pattern)
+        return [n for n in names if not n.startswith(".") or pattern.startswith(".")]
+
+
+@breaks("LST-2")
+class MatchesNoSlash(Chat):
+    """Takes slashes in usernames, and lets no star stand for one (as in paths)."""
+
+    def valid_name(self, name: str) -> bool:
+        return super().valid_name(name.replace("/", "-"))
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        return [
+            n for n in super().matching(pattern) if n.count("/") <= pattern.count("/")
+        ]
+
+
+@breaks("LST-2")
 class MatchesFromPrefixToZ(Chat):
     """Searches an ordered list for a prefix, up to that with a "z" behind it."""
 

@@ -23,6 +23,7 @@ ODD = {
     "a-space-behind": b"a ",
     "a-dash": b"a-b",
     "a-dot": b"a.b",
+    "a-dot-in-front": b".",
     "an-underscore": b"a_b",
     "a-slash": b"a/b",
     "a-quote": b"a'b",
@@ -37,7 +38,7 @@ ODD = {
     "256-characters": b"x" * 249,
     "300-characters": b"x" * 293,
 }
-"""What usernames may end in besides letters and digits."""
+"""What usernames may have, at their end or in front, besides letters and digits."""
 PROPERTY = b"__proto__"
 """A name that JavaScript's objects take, and neither list nor give back."""
 
@@ -50,17 +51,18 @@ LETTERS_AND_DIGITS = {
 """All that ACC-4 names, with no more than 32 characters to a username."""
 
 
-@pytest.mark.rules("ACC-4")
+@pytest.mark.rules("ACC-4", "LST-2")
 @pytest.mark.parametrize("kind", ODD)
 def test_other_username(run: Run, kind: str) -> None:
     """A username of another kind is taken as it is, or gets an error reply."""
     with Script(run, "ACC-4") as script:
         script.open("A")
-        taken = taken_whole(script, run.names.fresh() + ODD[kind])
+        name, odd = run.names.fresh(), ODD[kind]
+        taken = taken_whole(script, odd + name if "front" in kind else name + odd)
         run.chose(f"username with {kind}", "taken" if taken else "refused")
 
 
-@pytest.mark.rules("ACC-4")
+@pytest.mark.rules("ACC-4", "LST-2")
 def test_property_as_username(run: Run) -> None:
     """What each JavaScript object holds from the first is taken whole, or refused."""
     with Script(run, "ACC-4") as script:
@@ -82,6 +84,10 @@ def taken_whole(script: Script, name: bytes) -> bool:
     script.send("A", frames.LIST, name)
     script.listed("A", *[name] * taken)
     if taken:
+        script.rules = ("LST-2",)
+        script.send("A", frames.LIST, b"*" + name[1:7] + b"*")
+        script.listed("A", name, others=True)
+        script.rules = ("ACC-4",)
         script.send("A", frames.SEND, name, name, b"hi")
         script.receive("A", frames.SEND, name, name, b"hi")
         script.receive("A", frames.SEND, name, name, b"hi")
