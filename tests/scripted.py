@@ -45,6 +45,8 @@ class Stage:
 
     unused = b"nobody0"
     grace = 0.0
+    gone = False
+    suspects: tuple[str, ...] = ()
 
     def __init__(self, listener: socket.socket, *scripts: Script) -> None:
         self.patience = Patience(TIMEOUT)

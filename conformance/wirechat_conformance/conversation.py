@@ -7,11 +7,11 @@ from typing import Any, Protocol, Self
 
 from wirechat_conformance import frames, judge, steps
 from wirechat_conformance.connection import Connection, Cut, whole
-from wirechat_conformance.failure import Failure, implied
+from wirechat_conformance.failure import ALIVE, Failure, implied
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
 from wirechat_conformance.judge import MismatchError
 from wirechat_conformance.log import Log
-from wirechat_conformance.peer import MORE, Patience, Peer, SilenceError
+from wirechat_conformance.peer import MORE, GoneError, Patience, Peer, SilenceError
 from wirechat_conformance.plain import symptom
 from wirechat_conformance.text import render
 
@@ -36,6 +36,14 @@ class Stage(Protocol):
     ended. It ends with the connection (FRM-9), but a server may well close a moment
     before it takes note of that, and from outside there is no way to see it."""
 
+    suspects: tuple[str, ...]
+    """The rules by which a connection was last seen to end, where no sign of life has
+    come since: it may have been the server that ended."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the server as a whole has ended."""
+
     def connect(self, receive_buffer: int | None = None) -> Peer:
         """Return a new connection."""
 
@@ -56,6 +64,9 @@ class Conversation:
         together: Hold what is sent back until something is expected.
     """
 
+    rules: tuple[str, ...] = ()
+    """Those that all of it is about, if it is about the same throughout."""
+
     def __init__(
         self,
         stage: Stage,
@@ -71,6 +82,8 @@ class Conversation:
         self.hold = False
         """Whether what is sent is to leave with what is done next on its connection."""
         self._stage = stage
+        self._done: steps.Step | None = None
+        """What was done last."""
         self._cut = cut
         self._together = together
         self._ends = 0.0
@@ -93,7 +106,7 @@ class Conversation:
 
         Raises:
             Failure: It did not come true.
-            OSError: The server takes no connection.
+            GoneError: The server takes no connection.
         """
         self.steps.append(step)
         if isinstance(step, steps.Open):
@@ -103,7 +116,13 @@ class Conversation:
         if step.if_open and connection.ended:
             return
         self._flush_others(connection)
-        connection.blame = step.rules or connection.blame
+        if isinstance(step, steps.Action):
+            self._done = step
+            if connection.usable and not connection.peer.ends(0):
+                self._stage.suspects = ()
+        else:
+            connection.blame = step.rules or connection.blame
+        ended = connection.ended
         rejected = connection.rejected is not None
         try:
             _ACTIONS[type(step)](self, connection, step)
@@ -112,11 +131,22 @@ class Conversation:
                 rejected = True  # by a reset, to which replies on their way may be lost
             if not (step.if_open and rejected and isinstance(mismatch, EndedError)):
                 raise self._failure(connection, step, mismatch) from None
+        if connection.ended and not ended:
+            closed = EndedError("closed")
+            self._stage.suspects = self._blamed(connection, step, closed)
 
     def _open(self, step: steps.Open) -> None:
         self._flush_others(None)
         self._log.note(step.connection, step)
-        self.connect(step.connection)
+        try:
+            self.connect(step.connection)
+        except GoneError as gone:
+            if not self._stage.gone:
+                raise
+            rules = (*(self._stage.suspects or self._cause), "FRM-10")
+            shown = self._log.shown()
+            raise Failure(rules, ALIVE, str(gone), log=shown) from None
+        self._stage.suspects = ()
 
     def connect(self, name: str, receive_buffer: int | None = None) -> None:
         """Open a connection, with so much room for what is not read.
@@ -177,12 +207,9 @@ class Conversation:
     def _failure(
         self, connection: Connection, step: steps.Step, mismatch: MismatchError
     ) -> Failure:
-        rules = step.rules
-        if isinstance(step, steps.Fence):
-            # Where a fence is never answered as it should be, that is the fault.
-            rules = self._stage.broken_fence(connection.session is not None)
-            rules = rules or step.rules or connection.blame
-        rules = rules or implied(step, connection, mismatch)
+        rules = self._blamed(connection, step, mismatch)
+        if isinstance(mismatch, EndedError) and self._stage.gone:
+            rules = self._stage.suspects or self._fatal(step) or rules
         failure = Failure(
             (*mismatch.rules, *rules),
             self._log.told(step),
@@ -197,6 +224,28 @@ class Conversation:
         failure.ends = bool(self._ends) and not isinstance(step, steps.Refusal)
         return failure
 
+    @property
+    def _cause(self) -> tuple[str, ...]:
+        """The rules for what was done last, which the server may have died of."""
+        done = self._done.rules if self._done else ()
+        return done or (self.rules if len(self.steps) > 1 else ())
+
+    def _fatal(self, step: steps.Step) -> tuple[str, ...]:
+        """Return the rules of what a server died of that was asked elsewhere."""
+        elsewhere = self._done is None or self._done.connection != step.connection
+        return (*step.rules, *self._cause) if elsewhere and self._cause else ()
+
+    def _blamed(
+        self, connection: Connection, step: steps.Step, mismatch: MismatchError
+    ) -> tuple[str, ...]:
+        """Return the rules that are broken where a step does not come true."""
+        rules = step.rules
+        if isinstance(step, steps.Fence):
+            # Where a fence is never answered as it should be, that is the fault.
+            rules = self._stage.broken_fence(connection.session is not None)
+            rules = rules or step.rules or connection.blame
+        return rules or implied(step, connection, mismatch)
+
     def next(self, connection: Connection) -> Received | None:
         """Return the next frame, None at the end, past one that may come before."""
         frame = self._any(connection)
@@ -210,7 +259,10 @@ class Conversation:
 
     def _any(self, connection: Connection) -> Received | None:
         self._flush(connection)
-        return connection.receive()
+        frame = connection.receive()
+        if frame is not None:
+            self._stage.suspects = ()
+        return frame
 
     def _frame(self, connection: Connection) -> Received:
         """Return the next frame, where the end would be wrong."""

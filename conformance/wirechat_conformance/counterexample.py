@@ -49,6 +49,8 @@ class Search:
         self._drawn: Transcript | None = None
         self._smallest: tuple[Transcript, Failure] | None = None
         self._count = 0
+        self._ended = False
+        """Whether the server did not outlive what failed."""
 
     def over(
         self,
@@ -87,8 +89,9 @@ class Search:
     def _try(self, script: list[Step]) -> None:
         lines = tuple((" ", step) for step in script)
         tried = Transcript(self._name, self._title, USERNAMES, lines)
-        if time.monotonic() > self._until and tried != self._drawn:
-            return  # there is no time left to make it smaller still
+        late = time.monotonic() > self._until and tried != self._drawn
+        if self._ended or late:
+            return  # there is no way, or no time, to make it smaller still
         self._count += 1
         if self._count % SWEEP == 0:
             self._run.sweep()
@@ -97,6 +100,7 @@ class Search:
         except Failure as failure:
             if self._smallest is None:
                 # Each property that fails has half of the time that is left for all.
+                self._ended = self._run.gone
                 self._run.shrinking /= 2
                 self._until = time.monotonic() + self._run.shrinking
             self._drawn = tried
@@ -109,6 +113,8 @@ class Search:
         Raises:
             Failure: It was not just that a session ended a moment too late.
         """
+        if self._ended:
+            raise failure
         failed = 0
         for _ in range(REPLAYS):
             try:

@@ -18,6 +18,8 @@ _IMPLIED: Mapping[int | None, str] = {
     frames.RESPONSE: "FRM-5",
     frames.LISTRESPONSE: "FRM-5",
 }
+ALIVE = "the server goes on"
+"""What is expected whatever a client does."""
 Symptom = tuple[object, ...]
 """What is alike in failures that show the same, whatever their cases are about."""
 _MESSAGES: Mapping[int | None, str] = {frames.DELIVER: "DLV-1", frames.SEND: "SND-2"}

@@ -28,6 +28,7 @@ def settled(run: Run, item: pytest.Item, report: Report) -> Iterator[None]:
     failures = []
     try:
         try:
+            run.tell_what_killed()
             yield
             run.check_witness()
             return
@@ -57,6 +58,8 @@ def _again(run: Run, item: pytest.Item, failure: Failure) -> None:
     Raises:
         Failure: Something is.
     """
+    if run.gone:
+        raise failure
     # Races are found by chance: what comes true at the next try tells nothing.
     drawn = item.get_closest_marker("examples") is not None
     if failure.late:

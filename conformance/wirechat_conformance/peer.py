@@ -259,6 +259,12 @@ class Peer:
         poll.register(self.socket, select.POLLIN)
         poll.poll(self.patience.bound * 1000)
 
+    def ends(self, seconds: float) -> bool:
+        """Say whether the server ends the connection so soon, and read nothing."""
+        poll = select.poll()
+        poll.register(self.socket, _ENDED)
+        return bool(poll.poll(seconds * 1000))
+
     def end(self, seconds: float) -> str:
         """Wait for the server's end of the connection, reading nothing.
 

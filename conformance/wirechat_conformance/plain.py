@@ -6,14 +6,16 @@ from wirechat_conformance.failure import Failure, Symptom
 from wirechat_conformance.judge import MismatchError
 
 PLAIN = (
-    *("acc/create", "lst/exact", "lst/nobody", "lst/without-session", "lst/all"),
+    *("acc/create", "lst/exact", "lst/nobody", "lst/all", "lst/without-session"),
     *("snd/echo", "snd/live", "dlv/nothing-kept", "snd/to-oneself", "acc/login"),
     *("snd/kept", "dlv/login-delivers-nothing", "dlv/no-response", "dlv/deliver"),
+    "dlv/live-before-kept",
     *("acc/delete-answer", "acc/delete", "acc/create-again"),
     *("acc/create-existing-online", "acc/create-in-session", "acc/login-unknown"),
     *("acc/login-online", "acc/login-in-session", "acc/delete-without-session"),
     *("snd/without-session", "snd/in-another-name", "snd/to-nobody"),
-    "dlv/without-session",
+    *("dlv/without-session", "frm/many-in-one-segment", "frm/first-octet-alone"),
+    *("frm/data-in-pieces", "frm/data-of-65536-octets"),
 )
 """They come first, and each uses no more than those before it showed."""
 ENTRIES = {frames.CREATE, frames.LOGIN}

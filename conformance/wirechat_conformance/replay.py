@@ -1,6 +1,7 @@
 """Transcripts against a server: as they are written, or cut into other segments."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from wirechat_conformance import steps
 from wirechat_conformance.connection import Cut, whole
@@ -43,7 +44,7 @@ def _perform(
     run: Run, transcript: Transcript, script: list[steps.Step], cut: Cut, together: bool
 ) -> None:
     names = run.names.for_transcript(transcript.names)
-    script = list(pipelined(script)) if together else script
+    script = list(blaming(list(pipelined(script)) if together else script))
     with Conversation(run, names, cut, together=together) as conversation:
         for step, behind in zip(script, [*script[1:], None], strict=True):
             # What is closed right behind a request leaves together with it: so no
@@ -53,6 +54,20 @@ def _perform(
                 and behind.connection == step.connection
             )
             conversation.perform(step)
+
+
+def blaming(script: Sequence[steps.Step]) -> Iterator[steps.Step]:
+    """Give the steps, what is done with the rules by which it is seen to be right.
+
+    These are named next on its connection, or on any.
+    """
+    for number, step in enumerate(script):
+        rules = step.rules
+        if isinstance(step, steps.Action):
+            ahead = [s for s in script[number:] if s.rules]
+            ahead.sort(key=lambda seen: seen.connection != step.connection)
+            rules = ahead[0].rules if ahead else ()
+        yield replace(step, rules=rules)
 
 
 def pipelined(script: Sequence[steps.Step]) -> Iterator[steps.Step]:

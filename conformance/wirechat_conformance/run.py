@@ -4,11 +4,11 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 from wirechat_conformance import frames, grace
 from wirechat_conformance.bystanders import Bystanders, InconclusiveError, answer, asked
-from wirechat_conformance.failure import Failure
+from wirechat_conformance.failure import ALIVE, Failure
 from wirechat_conformance.frames import NO_NAMES
 from wirechat_conformance.names import Names
 from wirechat_conformance.pace import Pace
@@ -34,6 +34,8 @@ SHRINKING = 8.0
 """Seconds in which the examples that fail are made smaller, all in all."""
 MANY = 10
 """Cases that break a MUST, after which a server need not be waited for that much."""
+ALL = 0.02
+"""Seconds in which all connections of a server end, where it has ended."""
 DOUBTS = 3
 """Failures that are tried again in vain, with more time for sessions to end."""
 
@@ -62,6 +64,8 @@ class Run:
         self._mute = False
         self._faults = 0
         self.explanations = Explanations()
+        self.suspects: tuple[str, ...] = ()
+        """The rules by which a connection was last seen to end, if it is for that."""
         self.came_true: set[str] = set()
         """The transcripts that came true ahead of their turn."""
         self.shrinking = SHRINKING
@@ -70,9 +74,15 @@ class Run:
         """Accounts of this run that it could not delete."""
         self.bystanders = Bystanders(self.connect, self.patience)
         self.bystanders.gather()
+        self.killed: Failure | None = None
+        """What the server did not outlive before the first case, if it did not."""
+        if self.bystanders.witness is None:
+            self._outlives("LIST without a session", "LST-4")
+        self._outlives("the end of a session", "ACC-12")
         self.names = Names(self._is_free)
         self.unused = self.names.unused
         self._try_fences()
+        self._outlives("LIST without a session", "LST-4")
         self.grace = grace.LEAST
         self.ending = 0.0
         """Seconds that it takes an account to be made, to leave, and to enter again."""
@@ -82,8 +92,11 @@ class Run:
             begun = time.monotonic()
             self.grace = grace.learned(self.connect, self.names.fresh, bound)
             self.ending = (time.monotonic() - begun) / grace.ROUNDS
+        self._outlives("LOGIN behind the end of a session", "ACC-8", "ACC-12")
+        with suppress(*TROUBLE):
             for last in (b"", frames.header(frames.LIST, 0, frames.WRONG)):
                 self.bystanders.succeed(last)
+        self._outlives("a frame of another version", "FRM-2")
         self.pace = self._measured()
         self.room = SLOW_BACKLOG if self.slow else BACKLOG
         """Connections that may wait to be accepted."""
@@ -104,6 +117,20 @@ class Run:
         except OSError as error:
             reason = error.strerror or str(error)
             raise GoneError(f"no connection: {reason.lower()}") from None
+
+    @property
+    def gone(self) -> bool:
+        """Whether the server as a whole has ended, where one connection has.
+
+        All that a process has open is closed at nearly the same time.
+        """
+        witness = self.bystanders.witness
+        if witness is not None and not witness.ends(ALL):
+            return False
+        with suppress(GoneError), closing(self.connect()) as another:
+            # What listens may be the last to be closed.
+            return another.ends(grace.LONG if witness else ALL)
+        return True
 
     @property
     def mute(self) -> bool:
@@ -159,6 +186,12 @@ class Run:
         """Examples of each property: fewer on a server that is slow."""
         return self.pace.part(self.settings.examples)
 
+    def _outlives(self, what: str, *rules: str) -> None:
+        """See that the server goes on behind what is done before the first case."""
+        if not self.killed and self.gone:
+            self.killed = Failure([*rules, "FRM-10"], ALIVE, "its end", f"at {what}")
+            self.recover()
+
     def _measured(self) -> Pace:
         """Return the pace of the quickest of some replies."""
         taken: list[float] = []
@@ -195,6 +228,16 @@ class Run:
             return peer.receive() == peer.receive() == NO_NAMES
         return False
 
+    def tell_what_killed(self) -> None:
+        """Tell, once, what the server did not outlive before the first case.
+
+        Raises:
+            Failure: There is something.
+        """
+        killed, self.killed = self.killed, None
+        if killed:
+            raise killed
+
     def check_witness(self) -> None:
         """See that what a case did has not disturbed others.
 
@@ -204,10 +247,12 @@ class Run:
         witness = self.bystanders.witness
         got = None if witness is None else asked(witness, self.unused)
         if witness is None or got == self._usual:
+            self.suspects = ()
             return
         told = "no answer, or its end" if got is None else "another answer"
         expected = "a bystander on another connection is served as before"
-        failure = Failure(["FRM-10"], expected, told)
+        suspects = self.suspects if got is None and self.gone else ()
+        failure = Failure([*suspects, "FRM-10"], expected, told)
         failure.late = got is None and answer(witness) == self._usual
         if not failure.late:
             witness.close()

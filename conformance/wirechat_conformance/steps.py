@@ -104,4 +104,6 @@ class ReceiveRejection(Step):
     """
 
 
+Action = Close | HalfClose | Reset | Send
+"""What is done on a connection: all but these, and the opening, is seen."""
 Refusal = ReceiveError | ReceiveRejection

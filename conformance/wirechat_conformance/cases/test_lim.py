@@ -136,6 +136,8 @@ def patiently(run: Run, attempt: Callable[[], None]) -> None:
     try:
         attempt()
     except (Failure, GoneError):
+        if run.gone:
+            raise
         time.sleep(run.patience.bound)
         attempt()
 
