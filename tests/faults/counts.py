@@ -22,6 +22,7 @@ from tests.parts import (
     Session,
     Steps,
     error,
+    is_error,
     messages,
 )
 from tests.variants.answers import ToldBeforeTheData
@@ -170,6 +171,29 @@ class CutOffKeepsAll(Server):
         sent = self.sent.pop(connection.session, [])
         self.chat.keep(messages(self.chat, connection.session, sent))
         super().cut_off(connection)
+
+
+@breaks("SND-1")
+class LiveCountedForEver(Chat):
+    """Keeps what is live once a session has been sent a mebibyte, read or unread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: Counter[Session] = Counter()
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        account = self.accounts.get(frame.fields[1])
+        to = account.session if account else None
+        if not account or not to or self.sent[to] < 2**20:
+            replies = super().send(session, frame)
+            if to and not is_error(replies[0][1]):
+                self.sent[to] += len(frame.data)
+            return replies
+        account.session = None
+        try:
+            return super().send(session, frame)
+        finally:
+            account.session = to
 
 
 # A thousand times, or twenty.
