@@ -367,6 +367,14 @@ class MatchesAlternatives(Chat):
 
 
 @breaks("LST-2")
+class MatchesExtendedGlobs(Chat):
+    """Takes @(x) and +(x) for x, as bash does, and ksh."""
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        return super().matching(re.sub(r"[@+]\((.*)\)", r"\1", pattern))
+
+
+@breaks("LST-2")
 class MatchesNoDotInFront(Chat):
     """Lets no star stand for a dot in front of a name, as shells do."""
 
