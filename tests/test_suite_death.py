@@ -113,6 +113,17 @@ def blamed(deadly: object, *lines: str) -> tuple[str, ...]:
             ],
             ("SND-2",),
         ),
+        (
+            Command.LOGIN,
+            [
+                "A half-close",
+                "A eof",
+                "B open",
+                r'B repeat LOGIN 7 "\{a}"',
+                "B fence  SND-3",
+            ],
+            ("ACC-8", "ACC-12"),
+        ),
         ("end", ["A close", "B open", "B < RESPONSE 0  ACC-12"], ("ACC-12",)),
         ("end", ["A half-close", "A eof", "B open"], ("FRM-9",)),
     ],

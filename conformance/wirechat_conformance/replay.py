@@ -59,11 +59,12 @@ def _perform(
 def blaming(script: Sequence[steps.Step]) -> Iterator[steps.Step]:
     """Give the steps, what is done with the rules by which it is seen to be right.
 
-    These are named next on its connection, or on any.
+    These are named next on its connection, or on any. What is repeated sees its own
+    replies.
     """
     for number, step in enumerate(script):
         rules = step.rules
-        if isinstance(step, steps.Action):
+        if isinstance(step, steps.Action) and not isinstance(step, steps.Repeat):
             ahead = [s for s in script[number:] if s.rules]
             ahead.sort(key=lambda seen: seen.connection != step.connection)
             rules = ahead[0].rules if ahead else ()
