@@ -358,6 +358,20 @@ WRONG = [
         "expected 80 kept messages; got 16 of them",
     ),
     row(
+        test_races.test_bursts,
+        "each-fiftieth-lost",
+        ["SND-12"],
+        "expected each of 300 messages once; got 29",
+        recipient_is="online",
+    ),
+    row(
+        test_races.test_bursts,
+        "newest-first",
+        ["SND-11"],
+        "expected each sender's messages in order; got ",
+        recipient_is="offline",
+    ),
+    row(
         test_snd.test_two_senders_at_once,
         "each-fiftieth-lost",
         ["SND-11", "SND-12"],

@@ -10,8 +10,10 @@ from tests.judged import judging
 from tests.parts import Connection, Decoder, Frame, Items, Loop
 from wirechat.codec import Command, Malformed
 from wirechat_conformance import frames
+from wirechat_conformance.cases.test_lim import patiently
 from wirechat_conformance.counterexample import Search
 from wirechat_conformance.failure import ALIVE, Failure
+from wirechat_conformance.peer import GoneError
 from wirechat_conformance.replay import replay
 from wirechat_conformance.script import Script
 from wirechat_conformance.steps import Open, Receive, Send
@@ -161,6 +163,20 @@ def test_what_a_property_finds_deadly_is_not_tried_again() -> None:
     with judging(mortal, examples=5) as run, pytest.raises(Failure) as raised:
         Search(run, "dies", "Dies.").over(st.none(), written)
     assert raised.value.rules == ("ACC-4",)
+
+
+def test_a_server_that_has_ended_is_not_tried_once_more() -> None:
+    mortal, tried = Mortal(), []
+    with judging(mortal) as run:
+        mortal.die()
+
+        def attempt() -> None:
+            tried.append(run)
+            run.connect()
+
+        with pytest.raises(GoneError):
+            patiently(run, attempt)
+        assert tried == [run]
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ def test_bursts(run: Run, recipient_is: str) -> None:
     """What several send to one account without a pause arrives, and in order."""
     with Script(run, "SND-12") as script:
         senders = {connection: script.account(connection) for connection in (A, B, C)}
-        recipient = script.account(D)
+        recipient, reader = script.account(D), D
         if recipient_is == "offline":
             script.leave(D)
         texts = [b"%03d" % number for number in range(30 if run.slow else BURST)]
@@ -242,10 +242,11 @@ def test_bursts(run: Run, recipient_is: str) -> None:
             for text in texts:
                 script.receive(connection, frames.SEND, sender, recipient, text)
         if recipient_is == "offline":
-            script.open(D)
-            script.login(D, recipient)
-            script.send(D, frames.DELIVER)
-        came = until_fence(script, D, ())
+            reader = "E"
+            script.open(reader)
+            script.login(reader, recipient)
+            script.send(reader, frames.DELIVER)
+        came = until_fence(script, reader, ())
         for sender in senders.values():
             got = [frame.fields[2] for frame in came if frame.fields[0] == sender]
             script.rules = ("SND-12",)
