@@ -21,7 +21,7 @@ from tests.parts import (
     error,
     is_error,
 )
-from wirechat.codec import encode_data
+from wirechat.codec import Command, encode_data
 
 # What was refused before.
 
@@ -230,6 +230,32 @@ class DescriptorClosedLater(Server):
             for connection in self.connections.values():
                 if connection._socket.fileno() == descriptor:
                     connection.hang_up(socket.SHUT_RDWR)
+
+
+@breaks("SND-4")
+class DescriptorHasItsLastName(Loop):
+    """Takes SEND, without a session, in the name of who had the descriptor before."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.last: dict[int, Account] = {}
+
+    def end(self, connection: Connection) -> None:
+        account = connection.session.account
+        if account:
+            self.last[connection._socket.fileno()] = account
+        super().end(connection)
+
+    def requests(self, connection: Connection, items: Items) -> None:
+        session = connection.session
+        for item in items:
+            before = session.account
+            if isinstance(item, Frame) and item.command == Command.SEND:
+                session.account = before or self.last.get(connection._socket.fileno())
+                super().requests(connection, [item])
+                session.account = before
+            else:
+                super().requests(connection, [item])
 
 
 # Which command, and what name.

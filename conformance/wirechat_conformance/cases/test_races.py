@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from wirechat_conformance import frames, steps
+from wirechat_conformance.cases.test_lim import make
 from wirechat_conformance.frames import SUCCESS, Received
 from wirechat_conformance.judge import is_error
 from wirechat_conformance.races import Request, Seen, State, explained, in_order
@@ -73,6 +74,8 @@ RACES: Mapping[str, tuple[Callable[[bytes, bytes, bytes], Moves], str, list[str]
 EXAMPLES_PER_ROUND = 2
 BURST = 300
 """Messages of one sender: of three they are fewer than a recipient may leave unread."""
+ROW = 200
+"""Accounts that several enter one behind another, which takes three requests each."""
 
 
 @pytest.mark.parametrize(
@@ -255,3 +258,35 @@ def test_bursts(run: Run, recipient_is: str) -> None:
             script.rules = ("SND-11",)
             if got != texts:
                 script.fail("each sender's messages in order", f"{got}")
+
+
+@pytest.mark.parametrize("command", ["CREATE", "LOGIN"])
+@pytest.mark.rules("ACC-17")
+def test_row(run: Run, command: str) -> None:
+    """Several enter the same accounts, one behind another, as quickly as they can.
+
+    Who has entered sends to itself and deletes the account: no other session meddles.
+    """
+    with Script(run, "ACC-17") as script:
+        names = [run.names.fresh() for _ in range(run.pace.part(ROW))]
+        if command == "LOGIN":
+            make(script, names)
+        racers = {connection: connection.encode() for connection in (A, B, C, D)}
+        script.open(*racers)
+        for connection, text in racers.items():
+            tries = (
+                frames.frame(frames.COMMANDS[command], name)
+                + frames.frame(frames.SEND, name, name, text)
+                + frames.frame(frames.DELETE)
+                for name in names
+            )
+            script.octets(connection, b"".join(tries))
+        for connection, text in racers.items():
+            came = until_fence(script, connection, ())
+            sent = [frame.fields for frame in came if frame.command == frames.SEND]
+            entered = [name for name in names if [name, name, text] in sent]
+            if sent != [[name, name, text] for name in entered for _ in "12"]:
+                script.fail("own messages alone, each twice", f"{sent}")
+            refused, left = sum(map(is_error, came)), len(names) - len(entered)
+            if refused != 3 * left:
+                script.fail(f"{3 * left} error replies without a session", f"{refused}")
