@@ -219,6 +219,18 @@ def test_half_close_behind_much_to_deliver(run: Run) -> None:
         script.perform(steps.End("D", rules=("FRM-9",)))
 
 
+@pytest.mark.rules("FRM-10")
+def test_reset_ahead_of_replies(run: Run) -> None:
+    """Who asks much and is gone before there is a reply disturbs nobody."""
+    with Script(run, "FRM-10") as script:
+        script.open("B")
+        for connection in ("A1", "A2", "A3"):
+            script.open(connection)
+            script.octets(connection, 300 * frames.frame(frames.LIST, run.unused))
+            script.perform(steps.Reset(connection))
+            script.fence("B")
+
+
 @pytest.mark.examples
 @pytest.mark.rules("SND-12")
 def test_reset_amid_what_is_delivered(run: Run) -> None:
