@@ -71,7 +71,7 @@ WAYS = octets, parts, together
 def test_every_transcript(run: Run, way: Way) -> None:
     """No reply depends on where octets are cut, or on what comes together.
 
-    Each transcript is cut in one way or the other, as the seed has it, and put together.
+    Each transcript is cut in one of two ways, as the seed has it, and put together.
     """
     turn = WAYS.index(way)
     cut = run.pace.portion(corpus(run.settings.seed), turn)
