@@ -64,6 +64,10 @@ def fails() -> None:
     raise Failure(["FRM-1"], "this", "that")
 
 
+def is_left_out() -> None:
+    pytest.skip("it can't be tried")
+
+
 def tried_ahead(run: Run, **cases: Any) -> set[str]:
     run.pace = LATE
     assert [*ahead(run, cases, 10)] == [*cases]
@@ -72,7 +76,7 @@ def tried_ahead(run: Run, **cases: Any) -> set[str]:
 
 def test_what_comes_true_ahead_of_its_turn_is_known() -> None:
     with judging() as run:
-        assert tried_ahead(run, a=run.names.fresh, b=fails, c=str) == {"a", "c"}
+        assert tried_ahead(run, a=run.names.fresh, b=fails, c=is_left_out) == {"a"}
 
 
 def test_nothing_comes_true_where_the_witness_was_disturbed() -> None:
