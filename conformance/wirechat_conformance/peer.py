@@ -261,9 +261,7 @@ class Peer:
 
     def ends(self, seconds: float) -> bool:
         """Say whether the server ends the connection so soon, and read nothing."""
-        poll = select.poll()
-        poll.register(self.socket, _ENDED)
-        return bool(poll.poll(seconds * 1000))
+        return bool(self._ending(seconds))
 
     def end(self, seconds: float) -> str:
         """Wait for the server's end of the connection, reading nothing.
@@ -271,13 +269,17 @@ class Peer:
         Returns:
             "closed" or "reset", or nothing where the end did not come.
         """
-        poll = select.poll()
-        poll.register(self.socket, _ENDED)
-        events = poll.poll(seconds * 1000)
+        events = self._ending(seconds)
         if not events:
             self.patience.lost()
             return ""
-        return "reset" if events[0][1] & _RESET else "closed"
+        return "reset" if events & _RESET else "closed"
+
+    def _ending(self, seconds: float) -> int:
+        """Wait for the server's end of the connection; return poll's events, or 0."""
+        poll = select.poll()
+        poll.register(self.socket, _ENDED)
+        return next((events for _, events in poll.poll(seconds * 1000)), 0)
 
     def half_close(self) -> None:
         """Close the sending side (FIN)."""

@@ -102,7 +102,7 @@ def left(run: Run, count: int) -> list[bytes]:
         names = [script.account(f"B{number}") for number in range(count)]
         for number in range(count):
             script.leave(f"B{number}")
-    time.sleep(max(run.grace, LEFT))
+    time.sleep(max(run.grace, LEFT))  # from outside no event tells that it has ended
     return names
 
 
