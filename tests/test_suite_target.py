@@ -160,3 +160,14 @@ def test_of_a_name_the_address_is_taken_that_is_listened_on(
         assert located(("localhost", port)) == ("127.0.0.1", port)
     assert located(("localhost", port)) == ("::1", port)
     assert located(("127.0.0.1", port)) == ("127.0.0.1", port)
+
+
+def test_a_name_that_is_not_known_any_more_is_no_fault_of_the_suite(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(StartError, match="no host 'gone'"):
+        located(("gone", 1))

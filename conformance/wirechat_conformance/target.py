@@ -20,7 +20,7 @@ STOP_SECONDS = 2.0
 
 
 class StartError(Exception):
-    """A server that can't be launched, and why."""
+    """A server that can't be launched or found, and why."""
 
 
 class Target:
@@ -144,13 +144,19 @@ def located(address: Address) -> Address:
 
     A name like localhost stands for an address of IPv6 and one of IPv4; many a server
     listens on one of them alone.
+
+    Raises:
+        StartError: There is no such host, though there was one a moment ago.
     """
     numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
     host, port = address
-    found = [
-        (socket.getnameinfo(each[-1], numeric)[0], port)
-        for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    ]
+    try:
+        found = [
+            (socket.getnameinfo(each[-1], numeric)[0], port)
+            for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        ]
+    except OSError:
+        raise StartError(f"no host {host!r}") from None
     if len(found) == 1:
         return found[0]
     return next(filter(accepts, found), found[0])
