@@ -118,7 +118,8 @@ class Conversation:
         self._flush_others(connection)
         if isinstance(step, steps.Action):
             self._done = step
-            if connection.usable and not connection.peer.ends(0):
+            suspects = self._stage.suspects
+            if suspects and connection.usable and not connection.peer.ends(0):
                 self._stage.suspects = ()
         else:
             connection.blame = step.rules or connection.blame

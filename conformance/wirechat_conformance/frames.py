@@ -77,8 +77,10 @@ def take(buffer: bytearray) -> Received | None:
     Raises:
         BadFrameError: It is no frame that a server may send (FRM-1, DAT-2).
     """
+    if not buffer:
+        return None
     seen = bytes(buffer[:HEADER_SIZE])
-    if seen[:1] not in (b"", b"\0"):
+    if seen[0] != 0:
         raise BadFrameError("FRM-1", f"version {seen[0]} is not 0", seen)
     if len(seen) > 1 and seen[1] not in REPLIES:
         name = NAMES.get(seen[1], "unknown")

@@ -211,8 +211,10 @@ def matches(pattern: str, name: str) -> bool:
     """Whether a filter matches a name as a whole (LST-2)."""
     ends = {0}  # where in the name what was read of the filter so far may end
     for character in pattern:
+        if not ends:
+            return False
         if character == "*":
-            ends = set(range(min(ends, default=len(name) + 1), len(name) + 1))
+            ends = set(range(min(ends), len(name) + 1))
         else:
             ends = {at + 1 for at in ends if name[at : at + 1] == character}
     return len(name) in ends

@@ -7,6 +7,8 @@ import struct
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any
 
 from wirechat_conformance import frames
 
@@ -126,6 +128,12 @@ class Patience:
             self._left += 1
 
 
+@cache
+def _resolved(address: Address) -> tuple[Any, ...]:
+    """Return what a socket needs to know of an address, the same at each connection."""
+    return socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]
+
+
 class Peer:
     """One TCP connection, with what has come on it and was not taken yet.
 
@@ -145,9 +153,7 @@ class Peer:
         self.buffer = bytearray()
         self.closed = ""
         """How the server ended the connection: nothing yet, "closed" or "reset"."""
-        family, kind, protocol, _, target = socket.getaddrinfo(
-            *address, type=socket.SOCK_STREAM
-        )[0]
+        family, kind, protocol, _, target = _resolved(address)
         self.socket = socket.socket(family, kind, protocol)
         try:
             if receive_buffer is not None:

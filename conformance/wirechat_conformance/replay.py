@@ -63,12 +63,12 @@ def blaming(script: Sequence[steps.Step]) -> Iterator[steps.Step]:
     replies.
     """
     for number, step in enumerate(script):
-        rules = step.rules
         if isinstance(step, steps.Action) and not isinstance(step, steps.Repeat):
-            ahead = [s for s in script[number:] if s.rules]
-            ahead.sort(key=lambda seen: seen.connection != step.connection)
-            rules = ahead[0].rules if ahead else ()
-        yield replace(step, rules=rules)
+            ahead = [seen for seen in script[number:] if seen.rules]
+            own = (seen for seen in ahead if seen.connection == step.connection)
+            seen = next(own, ahead[0] if ahead else None)
+            step = replace(step, rules=seen.rules if seen else ())
+        yield step
 
 
 def pipelined(script: Sequence[steps.Step]) -> Iterator[steps.Step]:
