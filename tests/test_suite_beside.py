@@ -18,6 +18,7 @@ from wirechat_conformance.pace import SLOW, Pace
 from wirechat_conformance.peer import OverdueError
 from wirechat_conformance.report import CONFORMANT, INCONCLUSIVE
 from wirechat_conformance.run import Run
+from wirechat_conformance.settings import DEFAULT_EXAMPLES
 
 pytestmark = pytest.mark.whole
 
@@ -95,7 +96,9 @@ def test_slow_server_is_judged_several_conversations_at_a_time(tmp_path: Path) -
     assert status == CONFORMANT
     assert server.most > 2
     assert {case["status"] for case in report["cases"]} == {"pass"}
-    assert ["of 40 examples" in note for note in report["notes"]] == [True]
+    assert [f"of {DEFAULT_EXAMPLES} examples" in note for note in report["notes"]] == [
+        True
+    ]
 
 
 def test_run_ends_within_the_seconds_that_it_is_given(tmp_path: Path) -> None:

@@ -208,5 +208,5 @@ def test_races_tell_nothing_where_plain_cases_fail(judge: Judging) -> None:
 
 
 def test_races_get_no_second_try(judge: Judging) -> None:
-    race = "@pytest.mark.examples\ndef test_one(run): tries or fail(ends=True)"
+    race = "@pytest.mark.drawn\ndef test_one(run): tries or fail(ends=True)"
     assert judge(race).cases == {"given/one": "fail"}

@@ -124,7 +124,7 @@ def _parser() -> Parser:
         type=_natural,
         default=settings.DEFAULT_EXAMPLES,
         metavar="N",
-        help="examples of each property; 0: transcripts alone (%(default)s)",
+        help="examples of each property; 0: transcripts and quick cases (%(default)s)",
     )
     run.add_argument(
         "--idle",

@@ -8,7 +8,7 @@ from wirechat_conformance import frames
 from wirechat_conformance.frames import SUCCESS
 from wirechat_conformance.peer import Patience, Peer
 
-LEAST = 0.002
+LEAST = 0.001
 """Seconds that every server is given."""
 MOST = 0.5
 """Seconds that no server is given more than."""

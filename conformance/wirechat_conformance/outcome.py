@@ -61,7 +61,7 @@ def _again(run: Run, item: pytest.Item, failure: Failure) -> None:
     if run.gone:
         raise failure
     # Races are found by chance: what comes true at the next try tells nothing.
-    drawn = item.get_closest_marker("examples") is not None
+    drawn = item.get_closest_marker("drawn") is not None
     if failure.late:
         item.runtest()
     elif failure.ends and run.doubts > 0 and not drawn:

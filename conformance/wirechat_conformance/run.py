@@ -36,6 +36,8 @@ MANY = 10
 """Cases that break a MUST, after which a server need not be waited for that much."""
 ALL = 0.02
 """Seconds in which all connections of a server end, where it has ended."""
+SOON = 0.005
+"""Seconds in which they nearly always do: so long each run waits, to see it."""
 DOUBTS = 3
 """Failures that are tried again in vain, with more time for sessions to end."""
 
@@ -124,12 +126,15 @@ class Run:
 
         All that a process has open is closed at nearly the same time.
         """
+        return self._goes_within(ALL)
+
+    def _goes_within(self, seconds: float) -> bool:
         witness = self.bystanders.witness
-        if witness is not None and not witness.ends(ALL):
+        if witness is not None and not witness.ends(seconds):
             return False
         with suppress(GoneError), closing(self.connect()) as another:
             # What listens may be the last to be closed.
-            return another.ends(grace.LONG if witness else ALL)
+            return another.ends(grace.LONG if witness else seconds)
         return True
 
     @property
@@ -188,7 +193,7 @@ class Run:
 
     def _outlives(self, what: str, *rules: str) -> None:
         """See that the server goes on behind what is done before the first case."""
-        if not self.killed and self.gone:
+        if not self.killed and self._goes_within(SOON):
             self.killed = Failure([*rules, "FRM-10"], ALIVE, "its end", f"at {what}")
             self.recover()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 DEFAULT_TIMEOUT = 2.0
 """Seconds within which a reply comes, "at once" in the protocol's words."""
-DEFAULT_EXAMPLES = 40
+DEFAULT_EXAMPLES = 30
 """Examples of each property: as many as let a run end within ten seconds."""
 DEFAULT_LIMIT = 600.0
 """Seconds for a run: a server is free to take a second for each reply."""
@@ -25,7 +25,8 @@ class Settings:
         only: Rules, sections or cases to run; all where there is none.
         strict: Whether a broken SHOULD counts like a broken MUST.
         timeout: Seconds within which a reply must come.
-        examples: How many examples of each property; with 0 transcripts alone.
+        examples: How many examples of each property; with 0 only transcripts, and
+            cases that take next to no time or stand for their rule alone.
         seed: Makes repeatable what is random.
         idle: Seconds for which idle connections are held at least (LIM-5).
         limit: Seconds after which a run is given up.

@@ -289,6 +289,7 @@ def test_create_race(run: Run) -> None:
             race(script, racers, frames.CREATE, run.names.fresh())
 
 
+@pytest.mark.examples
 @pytest.mark.races
 @pytest.mark.rules("ACC-17")
 def test_login_race(run: Run) -> None:

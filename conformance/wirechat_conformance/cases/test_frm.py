@@ -53,6 +53,7 @@ def test_every_unknown_command(run: Run) -> None:
     sweep(run, "FRM-5", [frames.frame(command, data) for command in commands])
 
 
+@pytest.mark.examples
 @pytest.mark.beside(50)
 @pytest.mark.rules("FRM-5")
 def test_every_unknown_command_without_data(run: Run) -> None:
@@ -61,6 +62,7 @@ def test_every_unknown_command_without_data(run: Run) -> None:
     sweep(run, "FRM-5", [frames.frame(command) for command in commands])
 
 
+@pytest.mark.examples
 @pytest.mark.beside(50)
 @pytest.mark.rules("DAT-2")
 def test_every_octet_above_ascii(run: Run) -> None:
@@ -70,6 +72,7 @@ def test_every_octet_above_ascii(run: Run) -> None:
     sweep(run, "DAT-2", wrong)
 
 
+@pytest.mark.examples
 @pytest.mark.beside(50)
 @pytest.mark.rules("DAT-2")
 def test_octet_above_ascii_anywhere(run: Run) -> None:
@@ -85,6 +88,7 @@ COUNTS += [256, 257, 258, 512, 513, 1000, 1025, 16_000]
 """Fields, more than a command takes, of which a program may lose count."""
 
 
+@pytest.mark.examples
 @pytest.mark.beside(50)
 @pytest.mark.rules("DAT-3")
 def test_every_number_of_fields(run: Run) -> None:

@@ -156,6 +156,7 @@ def test_filters_of_all_lengths(run: Run) -> None:
                 in_time(script, "A", "B")
 
 
+@pytest.mark.examples
 @pytest.mark.rules("LST-2")
 def test_all_short_filters(run: Run) -> None:
     """Each short filter names those that it matches, however its pieces overlap.

@@ -121,6 +121,7 @@ def batches(messages: list[bytes]) -> Iterator[list[bytes]]:
     yield batch
 
 
+@pytest.mark.examples
 @pytest.mark.rules("SND-9", "SND-8", "SND-2", "FRM-3", "FRM-6")
 @pytest.mark.parametrize("kind", KINDS)
 def test_live_messages(run: Run, kind: str) -> None:
@@ -139,6 +140,7 @@ def test_live_messages(run: Run, kind: str) -> None:
                     script.receive(connection, frames.SEND, sender, recipient, text)
 
 
+@pytest.mark.examples
 @pytest.mark.rules("SND-9", "SND-8", "SND-2", "DLV-1", "SND-12", "FRM-6", "LIM-3")
 @pytest.mark.parametrize("kind", KINDS)
 def test_kept_messages(run: Run, kind: str) -> None:
@@ -172,6 +174,7 @@ def test_kept_messages(run: Run, kind: str) -> None:
         script.fence("C")
 
 
+@pytest.mark.examples
 @pytest.mark.rules("DLV-1", "DLV-2", "SND-12")
 def test_numbers_of_kept_messages(run: Run) -> None:
     """However many messages are kept, all are delivered, and then there are none."""

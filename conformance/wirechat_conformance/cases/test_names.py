@@ -90,6 +90,7 @@ def test_login_to_nearly_a_name(run: Run) -> None:
         script.login("B", name)
 
 
+@pytest.mark.examples
 @pytest.mark.rules("ACC-9")
 def test_login_again_and_again_to_nobody(run: Run) -> None:
     """However often there was an error reply, the connection is as usable as before."""

@@ -15,7 +15,7 @@ from wirechat_conformance.run import Run
 from wirechat_conformance.steps import Open, Receive, ReceiveNames, Send, Step
 from wirechat_conformance.text import Text, render
 
-pytestmark = pytest.mark.examples
+pytestmark = [pytest.mark.examples, pytest.mark.drawn]
 Operations = Iterable[tuple[Any, ...]]
 """Calls of the model's methods: name, connection, further arguments."""
 

@@ -14,7 +14,10 @@ from wirechat_conformance.races import Request, Seen, State, explained, in_order
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 
-pytestmark = [pytest.mark.examples, pytest.mark.races, pytest.mark.beside(10)]
+pytestmark = [
+    *(pytest.mark.examples, pytest.mark.drawn, pytest.mark.races),
+    pytest.mark.beside(10),
+]
 Moves = Mapping[str, tuple[Request, ...]]
 A, B, C, D, E = "ABCDE"
 

@@ -66,6 +66,7 @@ WAYS = octets, parts, together
 
 @pytest.mark.last
 @pytest.mark.examples
+@pytest.mark.drawn
 @pytest.mark.rules("FRM-3")
 @pytest.mark.parametrize("way", WAYS)
 def test_every_transcript(run: Run, way: Way) -> None:

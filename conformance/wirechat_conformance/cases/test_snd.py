@@ -75,6 +75,7 @@ def test_two_senders_at_once(run: Run) -> None:
                 frames_of(script, connection, 6, sent, [names[connection]])
 
 
+@pytest.mark.examples
 @pytest.mark.beside(10)
 @pytest.mark.rules("SND-1", "SND-11", "SND-12")
 def test_long_conversation(run: Run) -> None:
@@ -172,6 +173,7 @@ def batches(long: int) -> Iterator[list[bytes]]:
     yield from (texts[start : start + 100] for start in range(0, SHORT, 100))
 
 
+@pytest.mark.examples
 @pytest.mark.rules("SND-14", "SND-12")
 @pytest.mark.parametrize("much", LONG)
 def test_recipient_that_does_not_read(run: Run, much: str) -> None:

@@ -117,6 +117,7 @@ def test_a_thousand_requests_of_a_hundred_octets(run: Run) -> None:
             script.receive("A", frames.LISTRESPONSE, *found)
 
 
+@pytest.mark.examples
 @pytest.mark.rules("FRM-4", "SND-2")
 def test_a_thousand_requests_that_differ(run: Run) -> None:
     """A thousand requests go out at once, of other lengths and texts each, then more.
