@@ -3,55 +3,24 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from wirechat_conformance import frames, judge, steps
+from wirechat_conformance.cause import Cause, EndedError
 from wirechat_conformance.connection import Connection, Cut, whole
-from wirechat_conformance.failure import ALIVE, Failure, implied
+from wirechat_conformance.failure import ALIVE, Failure
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
 from wirechat_conformance.judge import MismatchError
 from wirechat_conformance.log import Log
-from wirechat_conformance.peer import MORE, GoneError, Patience, Peer, SilenceError
+from wirechat_conformance.peer import MORE, GoneError, SilenceError
 from wirechat_conformance.plain import symptom
+from wirechat_conformance.stage import Stage
 from wirechat_conformance.text import render
 
 TELLING = {frames.SEND, frames.LOGIN, None}
 """Requests on which it tells whether a session has ended: the last may be either."""
 ANSWERED = {frames.CREATE, frames.LIST, frames.SEND, frames.LOGIN}
 """Requests that always get a reply, by which they have been carried out."""
-
-
-class EndedError(MismatchError):
-    """The end of the connection is not what was expected."""
-
-
-class Stage(Protocol):
-    """What a conversation asks of the run that it is part of."""
-
-    patience: Patience
-    unused: bytes
-    """A username that no account ever has."""
-    grace: float
-    """Seconds between the end of a connection and what asks for its session to have
-    ended. It ends with the connection (FRM-9), but a server may well close a moment
-    before it takes note of that, and from outside there is no way to see it."""
-
-    suspects: tuple[str, ...]
-    """The rules by which a connection was last seen to end, where no sign of life has
-    come since: it may have been the server that ended."""
-
-    @property
-    def gone(self) -> bool:
-        """Whether the server as a whole has ended."""
-
-    def connect(self, receive_buffer: int | None = None) -> Peer:
-        """Return a new connection."""
-
-    def chose(self, choice: str, value: str) -> None:
-        """Take note of what the server made of a free choice."""
-
-    def broken_fence(self, session: bool) -> tuple[str, ...]:
-        """Return the rules that keep fences from working, with a session or not."""
 
 
 class Conversation:
@@ -82,8 +51,7 @@ class Conversation:
         self.hold = False
         """Whether what is sent is to leave with what is done next on its connection."""
         self._stage = stage
-        self._done: steps.Step | None = None
-        """What was done last."""
+        self._cause = Cause(stage)
         self._cut = cut
         self._together = together
         self._ends = 0.0
@@ -117,10 +85,7 @@ class Conversation:
             return
         self._flush_others(connection)
         if isinstance(step, steps.Action):
-            self._done = step
-            suspects = self._stage.suspects
-            if suspects and connection.usable and not connection.peer.ends(0):
-                self._stage.suspects = ()
+            self._cause.done(step, connection)
         else:
             connection.blame = step.rules or connection.blame
         ended = connection.ended
@@ -133,8 +98,7 @@ class Conversation:
             if not (step.if_open and rejected and isinstance(mismatch, EndedError)):
                 raise self._failure(connection, step, mismatch) from None
         if connection.ended and not ended:
-            closed = EndedError("closed")
-            self._stage.suspects = self._blamed(connection, step, closed)
+            self._cause.ended(connection, step)
 
     def _open(self, step: steps.Open) -> None:
         self._flush_others(None)
@@ -144,7 +108,7 @@ class Conversation:
         except GoneError as gone:
             if not self._stage.gone:
                 raise
-            rules = (*(self._stage.suspects or self._cause), "FRM-10")
+            rules = self._cause.of_death(self._about)
             shown = self._log.shown()
             raise Failure(rules, ALIVE, str(gone), log=shown) from None
         self._stage.suspects = ()
@@ -208,9 +172,7 @@ class Conversation:
     def _failure(
         self, connection: Connection, step: steps.Step, mismatch: MismatchError
     ) -> Failure:
-        rules = self._blamed(connection, step, mismatch)
-        if isinstance(mismatch, EndedError) and self._stage.gone:
-            rules = self._stage.suspects or self._fatal(step) or rules
+        rules = self._cause.of_failure(connection, step, mismatch, self._about)
         failure = Failure(
             (*mismatch.rules, *rules),
             self._log.told(step),
@@ -226,26 +188,9 @@ class Conversation:
         return failure
 
     @property
-    def _cause(self) -> tuple[str, ...]:
-        """The rules for what was done last, which the server may have died of."""
-        done = self._done.rules if self._done else ()
-        return done or (self.rules if len(self.steps) > 1 else ())
-
-    def _fatal(self, step: steps.Step) -> tuple[str, ...]:
-        """Return the rules of what a server died of that was asked elsewhere."""
-        elsewhere = self._done is None or self._done.connection != step.connection
-        return (*step.rules, *self._cause) if elsewhere and self._cause else ()
-
-    def _blamed(
-        self, connection: Connection, step: steps.Step, mismatch: MismatchError
-    ) -> tuple[str, ...]:
-        """Return the rules that are broken where a step does not come true."""
-        rules = step.rules
-        if isinstance(step, steps.Fence):
-            # Where a fence is never answered as it should be, that is the fault.
-            rules = self._stage.broken_fence(connection.session is not None)
-            rules = rules or step.rules or connection.blame
-        return rules or implied(step, connection, mismatch)
+    def _about(self) -> tuple[str, ...]:
+        """The rules of the whole, once something was done."""
+        return self.rules if len(self.steps) > 1 else ()
 
     def next(self, connection: Connection) -> Received | None:
         """Return the next frame, None at the end, past one that may come before."""
