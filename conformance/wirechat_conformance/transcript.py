@@ -116,6 +116,7 @@ def read(id: str, written: str) -> Transcript:
     """
     title = ""
     names: dict[str, str] = {}
+    values: dict[str, bytes] = {}
     lines: list[tuple[str, Step]] = []
     for number, line in enumerate(written.splitlines(), 1):
         try:
@@ -128,8 +129,9 @@ def read(id: str, written: str) -> Transcript:
                     title = rest.strip()
                 case ["name", rest]:
                     names.update([_read_name(rest, names)])
+                    values = examples(names)
                 case _:
-                    lines.append(_read_line(line.strip(), names))
+                    lines.append(_read_line(line.strip(), values))
         except ValueError as error:
             raise TranscriptError(f"{id}, line {number}: {error}") from None
     transcript = Transcript(id, title, names, tuple(lines))
@@ -162,7 +164,7 @@ def _read_name(rest: str, names: Mapping[str, str]) -> tuple[str, str]:
     return found["name"], found["value"]
 
 
-def _read_line(line: str, names: Mapping[str, str]) -> tuple[str, Step]:
+def _read_line(line: str, names: Mapping[str, bytes]) -> tuple[str, Step]:
     found = _LINE.match(line)
     if found is None:
         raise ValueError(f"not a step: {line!r}")
@@ -182,7 +184,7 @@ def _read_line(line: str, names: Mapping[str, str]) -> tuple[str, Step]:
     )
 
 
-def _read_frame(written: str, names: Mapping[str, str]) -> tuple[int, text.Text]:
+def _read_frame(written: str, names: Mapping[str, bytes]) -> tuple[int, text.Text]:
     found = _FRAME.match(written)
     if found is None or found["command"] not in frames.COMMANDS:
         raise ValueError(f"not a frame: {written!r}")
@@ -193,14 +195,14 @@ def _read_frame(written: str, names: Mapping[str, str]) -> tuple[int, text.Text]
     return frames.COMMANDS[found["command"]], body
 
 
-def _rendered(body: text.Text, names: Mapping[str, str]) -> bytes:
+def _rendered(body: text.Text, names: Mapping[str, bytes]) -> bytes:
     try:
-        return text.render(body, examples(names))
+        return text.render(body, names)
     except KeyError as error:
         raise ValueError(f"no name {error.args[0]!r}") from None
 
 
-def _read_send(connection: str, rest: str, names: Mapping[str, str]) -> Step:
+def _read_send(connection: str, rest: str, names: Mapping[str, bytes]) -> Step:
     if rest.startswith("octets "):
         body = text.read(rest.removeprefix("octets "))
         _rendered(body, names)
@@ -208,11 +210,11 @@ def _read_send(connection: str, rest: str, names: Mapping[str, str]) -> Step:
     return Send(connection, *_read_frame(rest, names))
 
 
-def _read_repeat(connection: str, rest: str, names: Mapping[str, str]) -> Step:
+def _read_repeat(connection: str, rest: str, names: Mapping[str, bytes]) -> Step:
     return Repeat(connection, *_read_frame(rest, names))
 
 
-def _read_receive(connection: str, rest: str, names: Mapping[str, str]) -> Step:
+def _read_receive(connection: str, rest: str, names: Mapping[str, bytes]) -> Step:
     match rest.split(maxsplit=2):
         case ["error"]:
             return ReceiveError(connection)
@@ -238,14 +240,14 @@ def _read_receive(connection: str, rest: str, names: Mapping[str, str]) -> Step:
     return Receive(connection, *_read_frame(rest, names))
 
 
-def _read_names(written: str, names: Mapping[str, str]) -> tuple[text.Text, ...]:
+def _read_names(written: str, names: Mapping[str, bytes]) -> tuple[text.Text, ...]:
     items = tuple(text.read_items(written))
     for item in items:
         _rendered(item, names)
     return items
 
 
-_READERS: Mapping[str, Callable[[str, str, Mapping[str, str]], Step]] = {
+_READERS: Mapping[str, Callable[[str, str, Mapping[str, bytes]], Step]] = {
     ">": _read_send,
     "<": _read_receive,
     "repeat": _read_repeat,
