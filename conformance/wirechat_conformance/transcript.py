@@ -23,6 +23,7 @@ told in conformance/TRANSCRIPTS.md.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from wirechat_conformance import frames, text
@@ -95,8 +96,11 @@ class TranscriptError(ValueError):
     """A transcript that can't be read, and why."""
 
 
+@cache
 def load(path: Path) -> Transcript:
     """Return the transcript that a file holds; its id is folder and name.
+
+    Each file is read once: what it holds is not to change meanwhile.
 
     Raises:
         TranscriptError: It holds none.
