@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
@@ -111,6 +112,7 @@ def test_command_ends_once_nobody_reads(process: subprocess.Popen[str]) -> None:
         (["--listen", "0", "--to", "127.0.0.1:0"], '"127.0.0.1:0" is not HOST:PORT'),
         (["--listen", "65536", "--to", "::1:1"], '"65536" is not HOST:PORT'),
         (["--listen", "0", "--to", "a..b\x1b:1"], 'no host "a..b\\x1b"'),
+        (["--listen", "0", "--to", "[::1:1"], 'no host "[::1"'),
         (["--listen", "0"], "required: --to"),
     ],
 )
@@ -124,6 +126,32 @@ def test_usage(
     assert reason in errors
     assert errors.count("\n") == 1
     assert "\x1b" not in errors
+
+
+def test_of_several_addresses_that_of_the_server_is_taken(
+    monkeypatch: pytest.MonkeyPatch, server: Server
+) -> None:
+    port = server.address[1]
+    found = socket.getaddrinfo
+
+    def both(host: str, port: int, *more: int, **named: int) -> list[Any]:
+        hosts = ("::1", "127.0.0.1") if host == "localhost" else (host,)
+        return [each for one in hosts for each in found(one, port, *more, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+
+    taken = []
+
+    def relay(listen: object, to: tuple[str, int], tell: object) -> NoReturn:
+        taken.append(to[0])
+        raise OSError
+
+    monkeypatch.setattr("wirechat_tools.record.Relay", relay)
+    for host in ("localhost", "127.0.0.1"):
+        main(["--listen", "0", "--to", f"{host}:{port}"])
+    server.stop()
+    main(["--listen", "0", "--to", f"localhost:{port}"])
+    assert taken == ["127.0.0.1", "127.0.0.1", "::1"]
 
 
 @pytest.mark.parametrize("option", ["-o", "--pcap"])

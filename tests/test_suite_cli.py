@@ -32,6 +32,10 @@ WRONG: list[tuple[list[str], str]] = [
     (["run", "a:65536"], " run: argument HOST:PORT: 'a:65536' is not HOST:PORT"),
     (["run", "a:²"], " run: argument HOST:PORT: 'a:²' is not HOST:PORT"),
     (["run", "a..b:1"], " run: argument HOST:PORT: no host 'a..b'"),
+    (["run", "[::1:1"], " run: argument HOST:PORT: no host '[::1'"),
+    (["run", "::1]:1"], " run: argument HOST:PORT: no host '::1]'"),
+    (["run", "[]:1"], " run: argument HOST:PORT: '[]:1' is not HOST:PORT"),
+    (["run", "[:1"], " run: argument HOST:PORT: no host '['"),
     (
         ["run", "--launch", "server"],
         " run: argument --launch: 'server' does not tell a {port}",

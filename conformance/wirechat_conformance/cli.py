@@ -211,7 +211,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 def _address(written: str) -> tuple[str, int]:
     host, _, port = written.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
         raise argparse.ArgumentTypeError(f"{written!r} is not HOST:PORT")
     try:

@@ -32,7 +32,8 @@ def address_of(written: str, default: str = "", least: int = 1) -> tuple[str, in
         argparse.ArgumentTypeError: It is no address, or there is no such host.
     """
     host, colon, port = written.rpartition(":")
-    host = (host if colon else default).removeprefix("[").removesuffix("]")
+    host = host if colon else default
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     digits = port.isascii() and port.isdigit()
     if not host or not (digits and least <= int(port) < 1 << 16):
         raise argparse.ArgumentTypeError(f"{quote(written)} is not HOST:PORT")

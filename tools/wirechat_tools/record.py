@@ -17,6 +17,8 @@ from wirechat_tools.scribe import Scribe
 from wirechat_tools.traffic import End, Octets, Stream, Traffic
 
 LOOPBACK = "127.0.0.1"
+SOON = 1.0
+"""Seconds in which a server that is there takes a connection."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -123,16 +125,26 @@ def _stopping(relay: Relay) -> Iterator[None]:
 
 
 def _listen(written: str) -> Address:
-    return _numeric(address_of(written, LOOPBACK, 0))
+    return _numeric(address_of(written, LOOPBACK, 0))[0]
 
 
 def _to(written: str) -> Address:
-    return _numeric(address_of(written))
+    found = _numeric(address_of(written))
+    # localhost is an address of IPv6, too: many a server listens on IPv4 alone.
+    return next(filter(_accepts, found), found[0]) if found[1:] else found[0]
 
 
-def _numeric(address: Address) -> Address:
+def _numeric(address: Address) -> list[Address]:
     found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
-    return str(found[0][4][0]), address[1]
+    return [(str(each[4][0]), address[1]) for each in found]
+
+
+def _accepts(address: Address) -> bool:
+    try:
+        socket.create_connection(address, SOON).close()
+    except OSError:
+        return False
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:
