@@ -42,7 +42,7 @@ MARKERS = (
     "last: a case to be run behind all others",
     "beside(N): a case of N connections at most",
     "examples: a case left out with --examples 0",
-    "drawn: a case that draws what it does: what comes true then tells nothing",
+    "drawn: a case that hangs on chance: that it comes true once tells nothing",
     "races: a case that tells nothing where plain cases fail",
 )
 JUDGE = pytest.StashKey["Judge"]()

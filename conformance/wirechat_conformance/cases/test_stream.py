@@ -233,6 +233,7 @@ def test_reset_ahead_of_replies(run: Run) -> None:
 
 
 @pytest.mark.examples
+@pytest.mark.drawn
 @pytest.mark.rules("SND-12")
 def test_reset_amid_what_is_delivered(run: Run) -> None:
     """Who has read a part of what DELIVER brings does not get that part again.
