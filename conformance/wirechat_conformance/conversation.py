@@ -200,7 +200,8 @@ class Conversation:
             self._stage.chose("DELETE", "answered" if frame == optional else "silent")
             if frame == optional:
                 frame = self._any(connection)
-        self._settle(connection, "error reply" + " and close" * (frame is None))
+        if connection.rejected is not None:
+            self._settle(connection, "error reply" + " and close" * (frame is None))
         return frame
 
     def _any(self, connection: Connection) -> Received | None:

@@ -204,11 +204,8 @@ class Peer:
             SilenceError: Nothing comes within the time-out.
             frames.BadFrameError: What comes is no frame.
         """
-        until = self._until()
-        while True:
-            frame = frames.take(self.buffer)
-            if frame is not None:
-                return frame
+        until = 0.0
+        while (frame := frames.take(self.buffer)) is None:
             if self.closed:
                 if self.buffer:
                     seen = bytes(self.buffer)
@@ -216,8 +213,10 @@ class Peer:
                     raise frames.BadFrameError("FRM-1", reason, seen)
                 return None
             had = len(self.buffer)
+            until = until or self._until()
             self._wait(until)
             until += (len(self.buffer) - had) / STEADY
+        return frame
 
     def _until(self) -> float:
         return time.monotonic() + WHOLE * self.patience.bound
