@@ -301,6 +301,13 @@ def test_success_where_none_is_due_is_a_symptom_whatever_is_expected(line: str) 
     assert failure.symptom == ("RESPONSE 0",)
 
 
+def test_message_once_more_is_a_symptom_whatever_is_expected() -> None:
+    other = SAY.replace("hi", "ho")
+    lines = SAY, SAID, other, SAID.replace("hi", "ho")
+    failure = failure_of("A open", *lines, scripts=[(HI, HI)])
+    assert failure.symptom == ("SEND",)
+
+
 def test_there_are_many_ways_to_differ_in_data_which_is_no_symptom() -> None:
     failure = failure_of("A open", SAY, 'A < SEND 7 "a|||a||"', scripts=[(HI,)])
     assert failure.symptom == ()

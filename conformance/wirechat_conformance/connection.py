@@ -42,6 +42,10 @@ class Connection:
     """Whether a fence is on its way."""
     blame: tuple[str, ...] = ()
     """The rules that the last step named: a fence behind it stands for them too."""
+    last: Received | None = None
+    """The frame that came last."""
+    again: bool = False
+    """Whether that was the one before it once more."""
     optional: Received | None = None
     """What may come before that which must come next."""
     rejected: tuple[str, ...] | None = None
@@ -108,6 +112,7 @@ class Connection:
             raise MismatchError("no frame", str(bad), bad.rule) from None
         self.log.note(self.name, self.peer.closed if frame is None else frame)
         self.ended = frame is None
+        self.again, self.last = frame == self.last, frame
         listed = frame is not None and frame.command == frames.LISTRESPONSE
         if listed and self.request == frames.DELIVER:
             self.request = frames.LIST
@@ -116,4 +121,5 @@ class Connection:
     def put_back(self, frame: Received) -> None:
         """Have a frame come again: the step that takes and judges it is another."""
         self.peer.buffer[:0] = frame.octets
+        self.last = None
         self.log.withdraw()

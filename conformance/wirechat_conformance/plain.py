@@ -50,6 +50,7 @@ def symptom(
     kind, expected = mismatch.kind, _expected(step)
     due = expected.startswith("RESPONSE") and connection.request in ENTRIES
     unasked = kind == "SEND" != expected and not isinstance(step, steps.Refusal)
+    unasked |= kind == "SEND" and connection.again
     if (kind == "RESPONSE 0" and not due) or unasked:
         return (kind,)  # which is one too many, whatever should have come
     if kind == expected:
