@@ -70,8 +70,10 @@ class Patience:
     """Time-outs of full length before waits get shorter."""
     MERCY = 5
     """Waits that are not counted, as what was waited for came after all."""
-    LEAST = 0.1
-    """The shortest part of the time-out that is ever waited."""
+    SHORTENED = 0.1, 8
+    """Then a part of the time-out is waited, and so often the longest wait so far."""
+    WORN_OUT = 0.025, 2
+    """The same where so much was wrong that one wait in vain more tells little."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -80,6 +82,7 @@ class Patience:
         """When the whole run must be over."""
         self.forgiving = False
         """Whether to find out if what does not come in time comes late."""
+        self._shortened = self.SHORTENED
         self._left = self.FULL_WAITS
         self._mercy = self.MERCY
 
@@ -88,15 +91,17 @@ class Patience:
         """Seconds to wait for the next octet: never less than servers need here."""
         if self._left > 0:
             return self.seconds
-        return min(self.seconds, max(self.LEAST * self.seconds, 8 * self.slowest))
+        least, times = self._shortened
+        return min(self.seconds, max(least * self.seconds, times * self.slowest))
 
     def waited(self, seconds: float) -> None:
         """Take note of how long an octet took to come."""
         self.slowest = max(self.slowest, seconds)
 
     def wear_out(self) -> None:
-        """Wait in full no more than once, and not for what may be late."""
+        """Wait in full no more than once, for much less then, and for nothing late."""
         self._left = min(self._left, 1)
+        self._shortened = self.WORN_OUT
         self.forgiving = False
 
     @contextmanager
