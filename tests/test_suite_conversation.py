@@ -29,6 +29,7 @@ from wirechat_conformance.frames import (
     SEND,
     frame,
 )
+from wirechat_conformance.plain import NO_FRAME
 from wirechat_conformance.steps import Open, Send
 from wirechat_conformance.transcript import examples, read
 
@@ -306,6 +307,17 @@ def test_message_once_more_is_a_symptom_whatever_is_expected() -> None:
     lines = SAY, SAID, other, SAID.replace("hi", "ho")
     failure = failure_of("A open", *lines, scripts=[(HI, HI)])
     assert failure.symptom == ("SEND",)
+
+
+@pytest.mark.parametrize("line", [SAID, "A fence", "A < error"])
+def test_what_is_no_frame_is_a_symptom_whatever_is_expected(line: str) -> None:
+    failure = failure_of("A open", SAY, line, scripts=[(b"no frame",)])
+    assert failure.symptom == (NO_FRAME, ("FRM-1",))
+
+
+def test_an_end_in_the_middle_of_a_frame_is_no_symptom() -> None:
+    failure = failure_of("A open", SAY, SAID, scripts=[(HI[:-1], FIN)])
+    assert failure.symptom == ()
 
 
 def test_there_are_many_ways_to_differ_in_data_which_is_no_symptom() -> None:

@@ -25,18 +25,22 @@ def test_plain_cases_come_first() -> None:
     ("first", "case", "symptom", "rule"),
     [
         ("acc/create", "snd/dots", ("closed",), "ACC-1"),
-        ("acc/create", "snd/dots", ("SEND",), "SND-8"),
+        ("acc/create", "snd/dots", ("RESPONSE 0",), "SND-8"),
+        ("acc/create", "snd/dots", ("SEND",), "ACC-1"),
+        ("acc/create", "snd/kept", ("SEND",), "ACC-1"),
+        ("acc/create", "snd/kept", ("no", ("FRM-1",)), "ACC-1"),
         ("acc/create", "snd/dots", (), "SND-8"),
         ("acc/create", "snd/kept", ("closed",), "SND-8"),
         ("acc/login-deleted", "snd/dots", ("closed",), "SND-8"),
     ],
 )
 def test_what_shows_the_same_as_a_plain_case_breaks_its_rules(
-    first: str, case: str, symptom: tuple[str, ...], rule: str
+    first: str, case: str, symptom: tuple[object, ...], rule: str
 ) -> None:
     failure = shown("SND-8", *symptom)
     explanations = Explanations()
-    explanations.explain(first, shown("ACC-1", "closed"))
+    for known in (("closed",), ("SEND",), ("no", ("FRM-1",))):
+        explanations.explain(first, shown("ACC-1", *known))
     explanations.explain(first, shown("ACC-1"))
     explanations.explain(case, failure)
     assert failure.rules == (rule,)

@@ -18,6 +18,10 @@ PLAIN = (
     *("frm/data-in-pieces", "frm/data-of-65536-octets"),
 )
 """They come first, and each uses no more than those before it showed."""
+NO_FRAME = "no"
+"""The kind of what is no frame at all, whatever should have come."""
+PLAINEST = {NO_FRAME, "SEND"}
+"""Kinds that show the same fault in plain cases, too: no frame, or one too many."""
 ENTRIES = {frames.CREATE, frames.LOGIN}
 """Requests for a session."""
 
@@ -32,10 +36,11 @@ class Explanations:
         """Have a failure that shows what a plain case showed break the same rules."""
         if not failure.symptom:
             return
-        if case in PLAIN:
-            self._shown.setdefault(failure.symptom, (case, failure.rules))
-        elif failure.symptom in self._shown:
-            plain, failure.rules = self._shown[failure.symptom]
+        known = self._shown.get(failure.symptom)
+        if case in PLAIN and not known:
+            self._shown[failure.symptom] = case, failure.rules
+        elif known and (case not in PLAIN or failure.symptom[0] in PLAINEST):
+            plain, failure.rules = known
             failure.detail = f"the same as in {plain}; {failure.detail}"
 
 
@@ -53,6 +58,8 @@ def symptom(
     unasked |= kind == "SEND" and connection.again
     if (kind == "RESPONSE 0" and not due) or unasked:
         return (kind,)  # which is one too many, whatever should have come
+    if kind == NO_FRAME:  # an end in the middle of a frame may have any cause
+        return () if connection.ended else (kind, mismatch.rules)
     if kind == expected:
         return ()
     asked = connection.request, connection.session is not None
