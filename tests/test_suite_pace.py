@@ -37,14 +37,18 @@ def test_server_without_a_witness_is_quick() -> None:
     with judging() as run:
         run.recover()
         witness, run.bystanders.witness = run.bystanders.witness, None
-        assert run._measured() == Pace(run.ending / 4)
+        assert run._measured() == Pace(end=run.ending)
         run.bystanders.witness = witness
 
 
-def test_server_whose_sessions_end_late_is_slow() -> None:
-    with judging() as run:
-        run.ending = 1.0
-        assert run._measured().slow
+def test_server_whose_sessions_end_late_is_slow_and_races_are_run_in_full() -> None:
+    with judging(examples=60) as run:
+        run.ending = 0.4
+        run.pace = run._measured()
+        assert run.slow
+        assert run.examples == run.pace.part(60) == FEW
+        assert run.replies.part(60) == 60
+        assert "the end of a session takes 400 ms" in run.notes()[0]
 
 
 def test_server_that_falls_silent_is_not_measured() -> None:

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 SLOW = 0.005
 """Seconds for a reply from which on a run takes less of what takes many replies."""
+REPLIES = 4
+"""Replies to one end of a session in a run."""
 FEW = 6
 """Examples of each property that are tried at least."""
 T = TypeVar("T")
@@ -16,10 +18,17 @@ class Pace:
     """The pace of a server.
 
     Args:
-        seconds: From a request to its reply, at best.
+        reply: Seconds from a request to its reply, at best.
+        end: Seconds that it takes a session to end, and another to begin.
     """
 
-    seconds: float = 0.0
+    reply: float = 0.0
+    end: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds for each reply, where there are ends of sessions among them."""
+        return max(self.reply, self.end / REPLIES)
 
     @property
     def slow(self) -> bool:
@@ -44,7 +53,10 @@ class Pace:
         tried = self.part(examples)
         if tried == examples:
             return []
+        what, seconds = "a reply", self.reply
+        if self.seconds > self.reply:
+            what, seconds = "the end of a session", self.end
         return [
-            f"a reply takes {self.seconds * 1000:.0f} ms: no more than {tried} of "
+            f"{what} takes {seconds * 1000:.0f} ms: no more than {tried} of "
             f"{examples} examples were tried, and as small a part of all cuts"
         ]

@@ -21,8 +21,6 @@ from wirechat_conformance.target import Target
 
 SAMPLES = 5
 """Replies of which the quickest tells a server's pace."""
-ENDS = 4
-"""Replies to one end of a session in a run: what that takes tells the pace, too."""
 SWEEPERS = 8
 """Connections on which a slow server is told to delete accounts at the same time."""
 BACKLOG = 4
@@ -187,6 +185,11 @@ class Run:
         return self.pace.slow
 
     @property
+    def replies(self) -> Pace:
+        """The pace of replies alone, by which goes what waits for no session to end."""
+        return Pace(self.pace.reply)
+
+    @property
     def examples(self) -> int:
         """Examples of each property: fewer on a server that is slow."""
         return self.pace.part(self.settings.examples)
@@ -198,7 +201,7 @@ class Run:
             self.recover()
 
     def _measured(self) -> Pace:
-        """Return the pace of the quickest of some replies."""
+        """Return the pace of the quickest of some replies, and of a session's end."""
         taken: list[float] = []
         witness = self.bystanders.witness
         while witness and len(taken) < SAMPLES:
@@ -206,7 +209,7 @@ class Run:
             if asked(witness, self.unused) is None:
                 return Pace()
             taken.append(time.monotonic() - begun)
-        return Pace(max(min(taken, default=0.0), self.ending / ENDS))
+        return Pace(min(taken, default=0.0), self.ending)
 
     def _try_fences(self) -> None:
         self._broken_fences: dict[bool, tuple[str, ...]] = {True: (), False: ()}

@@ -92,11 +92,16 @@ def test_race(run: Run, race: str) -> None:
     """There is an order of the requests in which what was seen could have come."""
     moves, start, at_stake = RACES[race]
     source = random.Random(run.settings.seed)
-    rounds = -(-run.examples // EXAMPLES_PER_ROUND)
+    rounds = rounds_of(run)
     names = left(run, rounds) if start == "offline" else [None] * rounds
     for offline in names:
         with Script(run, *at_stake) as script:
             once(script, moves, start, source, offline)
+
+
+def rounds_of(run: Run) -> int:
+    """Return how often a race is run."""
+    return -(-run.replies.part(run.settings.examples) // EXAMPLES_PER_ROUND)
 
 
 def left(run: Run, count: int) -> list[bytes]:
@@ -220,7 +225,7 @@ def kept(script: Script, connection: str) -> tuple[bytes, ...] | None:
 def test_end_under_fire(run: Run, end: type[steps.Step]) -> None:
     """No message comes twice, none that is kept is lost, when a recipient leaves."""
     source = random.Random(run.settings.seed)
-    for _ in range(-(-run.examples // EXAMPLES_PER_ROUND)):
+    for _ in range(rounds_of(run)):
         with Script(run, "SND-12") as script:
             sender, recipient = script.account(A), script.account(B)
             texts = [b"%02d" % number for number in range(16)]
@@ -286,7 +291,7 @@ def test_row(run: Run, command: str) -> None:
     Who has entered sends to itself and deletes the account: no other session meddles.
     """
     with Script(run, "ACC-17") as script:
-        names = [run.names.fresh() for _ in range(run.pace.part(ROW))]
+        names = [run.names.fresh() for _ in range(run.replies.part(ROW))]
         if command == "LOGIN":
             make(script, names)
         racers = {connection: connection.encode() for connection in (A, B, C, D)}
