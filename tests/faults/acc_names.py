@@ -206,6 +206,14 @@ class LastBarOfNameDropped(Chat):
         return super().create(session, frame._replace(data=name))
 
 
+@breaks("ACC-5")
+class NamesLineByLine(Chat):
+    """Takes usernames of which one line is a username (a pattern's multiline flag)."""
+
+    def valid_name(self, name: str) -> bool:
+        return any(map(super().valid_name, name.split("\n")))
+
+
 @breaks("ACC-6")
 class NamesWithStarTaken(Chat):
     """Takes usernames with stars."""

@@ -123,6 +123,13 @@ class KeptInRingOf1000(Ring):
     size = 1000
 
 
+@breaks("SND-12")
+class KeptInRingOf2000(Ring):
+    """Keeps the two thousand newest messages, and forgets others that it has echoed."""
+
+    size = 2000
+
+
 @breaks("LIM-3")
 class KeptCountedForEver(Chat):
     """Keeps a thousand messages for an account, those delivered counted."""

@@ -69,6 +69,27 @@ class EmptyFieldsAtEndDropped(Splitting):
         return re.sub(r"(\|\|\|)+$", "", text).split("|||")
 
 
+@breaks("DAT-3")
+class DelimitersAloneAreNoData(Splitting):
+    """Takes delimiters with nothing between them for no fields (Java's split)."""
+
+    def split(self, text: str) -> list[str]:
+        return text.split("|||") if text.replace("|||", "") else []
+
+
+@breaks("DAT-3")
+class EmptyFieldOfLoginDropped(Splitting):
+    """Drops an empty field behind the username of LOGIN."""
+
+    def fields(self, command: int, data: bytes) -> list[str]:
+        if command == Command.LOGIN:
+            data = data.removesuffix(b"|||")
+        return super().fields(command, data)
+
+    def split(self, text: str) -> list[str]:
+        return text.split("|||")
+
+
 @breaks("DAT-1")
 class FieldsTrimmed(Splitting):
     """Trims bars from the ends of each field."""

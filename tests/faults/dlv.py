@@ -1,6 +1,7 @@
 """Faults in what is kept, and in how it is delivered."""
 
 import os
+from time import monotonic
 
 from tests.faults.registry import breaks
 from tests.parts import (
@@ -16,6 +17,9 @@ from tests.parts import (
     error,
 )
 from wirechat.codec import HEADER_SIZE, Command, encode_data
+
+MOMENT = 0.001
+"""Seconds that what comes in one segment is within."""
 
 # DLV-1, DLV-2: DELIVER.
 
@@ -54,6 +58,23 @@ class TenADeliver(Releasing):
     def released(self, account: Account, messages: list[Message]) -> list[Message]:
         self.keep(messages[10:])
         return messages[:10]
+
+
+@breaks("DLV-1")
+class ForgottenAMomentLater(Chat):
+    """Forgets what it has delivered a moment later, and may deliver it again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.delivered: dict[str, tuple[float, list[Message]]] = {}
+
+    def release(self, account: Account) -> list[Message]:
+        now = monotonic()
+        released = super().release(account)
+        until, again = self.delivered.pop(account.name, (now, []))
+        if released:
+            self.delivered[account.name] = now + MOMENT, released
+        return again * (now < until) + released
 
 
 @breaks("DLV-1")

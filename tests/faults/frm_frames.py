@@ -303,6 +303,29 @@ class DataOfUnknownNotSkipped(Steps):
         return super().take(HEADER_SIZE if self.buffer[1] not in REQUESTS else count)
 
 
+@breaks("FRM-5")
+class DataOfUnknownSkippedIn16Bits(Steps):
+    """Skips of an unknown command's data what the low 16 bits of its length tell."""
+
+    def whole(self, length: int) -> bool:
+        return super().whole(self.seen(length))
+
+    def take(self, count: int) -> bytes:
+        return super().take(HEADER_SIZE + self.seen(count - HEADER_SIZE))
+
+    def seen(self, length: int) -> int:
+        return length if self.buffer[1] in REQUESTS else length & 0xFFFF
+
+
+@breaks("FRM-5")
+class DataOfUnknownSkippedOnce(DataOfUnknownSkippedIn16Bits):
+    """Skips an unknown command's data to the end of a buffer of 8 KiB (Java's skip)."""
+
+    def seen(self, length: int) -> int:
+        known = self.buffer[1] in REQUESTS
+        return length if known else min(length, 8192 - HEADER_SIZE)
+
+
 @breaks("FRM-12")
 class DataOfDeliverNotSkipped(Steps):
     """Tells of DELIVER and DELETE with data, and goes on behind their header."""

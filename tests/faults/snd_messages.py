@@ -532,6 +532,18 @@ class SmallBuffer(Connection):
         super().__init__(sock, peer)
 
 
+@breaks("SND-12")
+class DropsBehind2000Unread(SmallBuffer):
+    """Drops live messages where two thousand wait for the recipient to read."""
+
+    unread = 0
+
+    def put(self, frames: list[bytes], live: int = 0) -> None:
+        self.unread = self.unread * bool(self.queued) + len(frames)
+        if not live or self.unread <= 2000:
+            super().put(frames, live)
+
+
 @breaks("SND-14")
 class CutsOffAtOnce(SmallBuffer):
     """Cuts a recipient off as soon as its socket takes no more."""

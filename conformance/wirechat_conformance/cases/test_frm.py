@@ -11,6 +11,10 @@ LENGTH = 40
 """Octets of a header's length."""
 WORDS = 35
 """Octets that leave some over, in whatever words a program takes them."""
+INSIDE = 64
+"""Octets of each of the frames that are data of another: buffers end at a multiple."""
+UNKNOWN = 9
+"""A command that nobody knows."""
 BATCH = 46
 """Connections used at a time: less than half of those that a server has to serve."""
 
@@ -159,6 +163,24 @@ def test_malformed_again_and_again(run: Run, rule: str) -> None:
         script.receive("C", frames.SEND, name, name, b"hi")
         script.send("C", frames.DELIVER)
         script.receive("C", frames.SEND, sender, name, b"kept")
+
+
+@pytest.mark.rules("FRM-5", "FRM-6")
+@pytest.mark.parametrize("behind", [0, INSIDE - frames.HEADER_SIZE])
+def test_frames_within_a_malformed_frame(run: Run, behind: int) -> None:
+    """Nothing in the data of a malformed frame is a request.
+
+    It is as long as all servers accept. In it are frames that begin where the data
+    does, or where a buffer ends: a program that skips a part carries out the rest.
+    """
+    with Script(run, "FRM-5") as script:
+        name = script.account("A")
+        script.open("B")
+        pattern = name.ljust(INSIDE - frames.HEADER_SIZE, b"*")
+        data = b"x" * behind + frames.frame(frames.LIST, pattern) * (65_535 // INSIDE)
+        data = data.ljust(65_536, b"x")
+        script.octets("B", frames.header(UNKNOWN, len(data)) + data)
+        script.rejected("B")
 
 
 @pytest.mark.rules("FRM-7", "FRM-10")

@@ -100,7 +100,7 @@ def test_long_conversation(run: Run) -> None:
 
 
 Message = tuple[bytes, bytes, bytes]
-LONG, SHORT = {"some": 56, "much": 136}, 1100
+LONG, SHORT = {"some": 56, "much": 136}, 2200
 """Messages to who does not read: more than Linux holds for a connection (2.6 MB where
 its client takes little), and so much that a server may well want no more to wait."""
 ENOUGH = 5.0
