@@ -11,6 +11,10 @@ from wirechat_conformance.peer import TROUBLE, GoneError, Patience, Peer, Silenc
 from wirechat_conformance.settings import MINUTE
 from wirechat_conformance.sweep import delete, listed
 
+PAUSE = 20
+"""Octets of a header behind which one connection stops; what it lacks of the frame is
+no header by itself."""
+
 
 class InconclusiveError(Exception):
     """The server can't be judged, and why."""
@@ -20,7 +24,7 @@ class Bystanders:
     """A witness, logged in throughout, and connections that stay idle.
 
     Of those that are idle two are for LIM-5, and two are of accounts that had a session
-    before.
+    before. One more has stopped in the middle of a header.
 
     Args:
         connect: Gives a connection.
@@ -37,6 +41,8 @@ class Bystanders:
         self.idle_since = time.monotonic()
         self.successors: dict[bytes, Peer] = {}
         """Idle connections whose accounts had a session before, by username."""
+        self.paused: tuple[Peer, bytes] | None = None
+        """A connection that has stopped in a header, and what the frame still lacks."""
 
     @property
     def overslept(self) -> bool:
@@ -82,6 +88,7 @@ class Bystanders:
                 second = self._with_account(self.first[1])
                 self.idle = [self._connect(), self._with_account()]
                 self.idle_since = time.monotonic()
+                self.paused = self._paused()
                 self.witness = self._with_account()
                 peer.close()
                 second.close()
@@ -114,12 +121,19 @@ class Bystanders:
             with suppress(SilenceError):
                 peer.send([frames.frame(frames.DELETE)])
             peer.close()
+        if self.paused:
+            self.paused[0].close()
         if self.first:
             with suppress(*TROUBLE), closing(self._connect()) as peer:
                 delete(peer, self.first)
                 listed(peer, self.first[0])
         self.witness, self.first = None, []
-        self.idle, self.successors = [], {}
+        self.idle, self.successors, self.paused = [], {}, None
+
+    def _paused(self) -> tuple[Peer, bytes]:
+        peer, request = self._connect(), frames.frame(frames.LIST, _random_name())
+        peer.send([request[:PAUSE]])
+        return peer, request[PAUSE:]
 
     def _with_account(self, name: bytes | None = None) -> Peer:
         peer = self._connect()

@@ -5,7 +5,7 @@ import select
 import socket
 import struct
 from collections import Counter
-from time import sleep
+from time import monotonic, sleep
 from typing import Any
 
 from tests.faults.registry import breaks
@@ -27,6 +27,19 @@ from tests.parts import (
 from wirechat.codec import HEADER_SIZE, Command
 
 # FRM-3: segments.
+
+
+@breaks("FRM-3")
+class PausedHeaderForgotten(Steps):
+    """Forgets what has come of a header where no more comes for 50 ms."""
+
+    came = 0.0
+
+    def feed(self, octets: bytes) -> list[Frame | Malformed]:
+        before, self.came = self.came, monotonic()
+        if len(self.buffer) < HEADER_SIZE and self.came - before > 0.05:
+            self.buffer.clear()
+        return super().feed(octets)
 
 
 @breaks("FRM-3")

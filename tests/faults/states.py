@@ -216,6 +216,28 @@ class EndOfConnectionEndsNewSession(Server):
             account.session = None
 
 
+@breaks("ACC-12")
+class EndOfWhatWaitedEndsNewSession(Server):
+    """Ends, once what waited for a client that left has gone, the session there is."""
+
+    def end(self, connection: Connection) -> None:
+        account, waits = connection.session.account, connection.queued
+        super().end(connection)
+        if account and waits:
+            account.session = None
+
+
+@breaks("DLV-1")
+class RejectionDropsWhatWaits(Server):
+    """Drops, at a frame that ends the connection, what waits to be sent."""
+
+    def converse(self, connection: Connection, decoder: Decoder) -> None:
+        super().converse(connection, decoder)
+        if decoder.broken:
+            with self.lock:
+                connection.take_unsent()
+
+
 @breaks("FRM-10")
 class DescriptorClosedLater(Server):
     """Closes, 300 ms behind a rejection, whoever has the descriptor by then."""

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from wirechat_conformance import frames, steps
+from wirechat_conformance import frames, grace, steps
 from wirechat_conformance.judge import is_error
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script, messages_of
@@ -184,24 +184,21 @@ def test_half_close_behind_a_thousand_requests(run: Run) -> None:
 
 
 @pytest.mark.examples
-@pytest.mark.rules("FRM-9", "DLV-1", "SND-12")
+@pytest.mark.rules("FRM-9", "DLV-1", "SND-12", "ACC-12", "FRM-11")
 def test_half_close_behind_much_to_deliver(run: Run) -> None:
-    """What DELIVER brings is sent to its end, though the client has half closed.
+    """What DELIVER brings is sent to its end, though no more requests will come.
 
-    It is more than the kernels hold: the server has to wait until there is room. Where
-    it cuts off who lets so much wait (SND-14), this shows nothing. It may keep a part,
-    too, but lose none.
+    The client has half closed, or what it sent last was malformed. It is more than
+    the kernels hold: the server has to wait until there is room. Where it cuts off who
+    lets so much wait (SND-14), this shows nothing. It may keep a part, too, but lose
+    none.
     """
     texts = [b"%02d" % number + b"m" * 65_000 for number in range(MUCH)]
     with Script(run, "FRM-9", "DLV-1") as script:
         sender, recipient = script.account("A"), script.account("B")
         script.leave("B")
         for connection in "CD":
-            script.open_deaf(connection)
-            fill(script, sender, recipient, texts)
-            script.login(connection, recipient)
-            script.send(connection, frames.DELIVER)
-            script.send(connection, frames.LIST, run.unused)
+            deliver_much(script, connection, sender, recipient, texts)
             if connection == "C":
                 got, connected = messages_of(script, "C")
                 if connected:
@@ -217,10 +214,40 @@ def test_half_close_behind_much_to_deliver(run: Run) -> None:
                     pytest.skip("the server does not let so much wait")
                 script.leave("C")
         script.perform(steps.HalfClose("D"))
+        script.open("E")
+        entered = grace.enter(script.connections["E"].peer, recipient) < grace.MOST
         for text in texts:
             script.receive("D", frames.SEND, sender, recipient, text)
         script.receive("D", frames.LISTRESPONSE)
         script.perform(steps.End("D", rules=("FRM-9",)))
+        if entered:  # which the end of what is done by now does not change
+            script.rules = "ACC-12", "SND-2"
+            script.send("E", frames.SEND, recipient, recipient, b"hi")
+            script.receive("E", frames.SEND, recipient, recipient, b"hi")
+            script.receive("E", frames.SEND, recipient, recipient, b"hi")
+        script.leave("E")
+        script.rules = "FRM-11", "DLV-1"
+        deliver_much(script, "F", sender, recipient, texts)
+        script.octets("F", frames.header(frames.LIST, 0, frames.WRONG))
+        for text in texts:
+            script.receive("F", frames.SEND, sender, recipient, text)
+        script.receive("F", frames.LISTRESPONSE)
+        script.rejected("F")
+
+
+def deliver_much(
+    script: Script,
+    connection: str,
+    sender: bytes,
+    recipient: bytes,
+    texts: list[bytes],
+) -> None:
+    """Have messages kept, and ask for them where they are not read for now."""
+    script.open_deaf(connection)
+    fill(script, sender, recipient, texts)
+    script.login(connection, recipient)
+    script.send(connection, frames.DELIVER)
+    script.send(connection, frames.LIST, script.run.unused)
 
 
 @pytest.mark.rules("FRM-10")
