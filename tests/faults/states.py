@@ -227,7 +227,7 @@ class EndOfWhatWaitedEndsNewSession(Server):
             account.session = None
 
 
-@breaks("DLV-1")
+@breaks("FRM-11")
 class RejectionDropsWhatWaits(Server):
     """Drops, at a frame that ends the connection, what waits to be sent."""
 

@@ -226,13 +226,16 @@ def test_half_close_behind_much_to_deliver(run: Run) -> None:
             script.receive("E", frames.SEND, recipient, recipient, b"hi")
             script.receive("E", frames.SEND, recipient, recipient, b"hi")
         script.leave("E")
-        script.rules = "FRM-11", "DLV-1"
+        script.rules = ("FRM-11",)
         deliver_much(script, "F", sender, recipient, texts)
         script.octets("F", frames.header(frames.LIST, 0, frames.WRONG))
-        for text in texts:
-            script.receive("F", frames.SEND, sender, recipient, text)
-        script.receive("F", frames.LISTRESPONSE)
-        script.rejected("F")
+        got, connected = messages_of(script, "F")
+        if script.connections["F"].peer.closed == "reset":
+            return  # a rejection, too: what is on its way may be lost to it
+        if got != texts:
+            script.fail(f"{len(texts)} kept messages", f"{len(got)} of them")
+        if connected:
+            script.rejected("F")
 
 
 def deliver_much(
