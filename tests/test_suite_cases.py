@@ -358,6 +358,12 @@ WRONG = [
         "expected 80 kept messages; got 16 of them",
     ),
     row(
+        MUCH,
+        "rejection-drops-what-waits",
+        ["FRM-11"],
+        "expected 80 kept messages and a list; got ",
+    ),
+    row(
         test_races.test_bursts,
         "each-fiftieth-lost",
         ["SND-12"],
@@ -437,6 +443,14 @@ class CutsOffAtDeliver(Server):
             self.cut_off(self.connections[session])
 
 
+class SessionOutlastsReplies(Server):
+    """Ends a session when all that waited for it has been read."""
+
+    def end(self, connection: Connection) -> None:
+        self.drain(connection, 0)
+        super().end(connection)
+
+
 RIGHT = [
     # A case, a server, what it makes of free choices; the case's arguments.
     row(
@@ -466,6 +480,12 @@ RIGHT = [
         "kept-of100000-octets",
         [],
         kind="of-all-lengths",
+    ),
+    row(MUCH, VARIANTS["closes-with-reset"].part, []),
+    row(
+        MUCH,
+        SessionOutlastsReplies,
+        ["rejections: error reply and close (FRM-11)"],
     ),
     row(
         test_snd.test_more_than_three_fields,
