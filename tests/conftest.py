@@ -1,7 +1,9 @@
 """What holds for all tests, and what several of them need."""
 
 import os
+import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -27,3 +29,15 @@ def server() -> Iterator[Server]:
     """Serve on a port of its own."""
     with Server() as server:
         yield server
+
+
+@pytest.fixture
+def two_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have localhost stand for ``::1``, and for 127.0.0.1 behind it."""
+    found = socket.getaddrinfo
+
+    def both(host: str, port: int, *more: int, **named: int) -> list[Any]:
+        hosts = ("::1", "127.0.0.1") if host == "localhost" else (host,)
+        return [each for one in hosts for each in found(one, port, *more, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)

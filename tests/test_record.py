@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 
@@ -128,19 +128,11 @@ def test_usage(
     assert "\x1b" not in errors
 
 
+@pytest.mark.usefixtures("two_addresses")
 def test_of_several_addresses_that_of_the_server_is_taken(
     monkeypatch: pytest.MonkeyPatch, server: Server
 ) -> None:
-    port = server.address[1]
-    found = socket.getaddrinfo
-
-    def both(host: str, port: int, *more: int, **named: int) -> list[Any]:
-        hosts = ("::1", "127.0.0.1") if host == "localhost" else (host,)
-        return [each for one in hosts for each in found(one, port, *more, **named)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", both)
-
-    taken = []
+    port, taken = server.address[1], []
 
     def relay(listen: object, to: tuple[str, int], tell: object) -> NoReturn:
         taken.append(to[0])

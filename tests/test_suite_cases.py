@@ -168,7 +168,7 @@ class EndsAtDeliver(Loop):
         connection.cut_off = Command.DELIVER in asked
 
 
-MUCH = test_stream.test_half_close_behind_much_to_deliver
+MUCH = test_stream.test_end_behind_much_to_deliver
 WRONG = [
     # A case, a server, the rules that it breaks, what is told; the case's arguments.
     row(

@@ -16,7 +16,7 @@ from tests.variants.answers import FewNamesTaken
 from wirechat.codec import Command, encode
 from wirechat_conformance import frames, grace
 from wirechat_conformance.bystanders import asked
-from wirechat_conformance.cases import test_lim, test_lst, test_snd
+from wirechat_conformance.cases import test_lim, test_lst, test_snd, test_stream
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES
 from wirechat_conformance.peer import GoneError
@@ -142,24 +142,24 @@ def test_a_header_with_a_pause() -> None:
     with judging(server) as run:
         assert run.bystanders.paused
         peer = run.bystanders.paused[0]
-        test_lim.test_header_with_a_pause(run)
+        test_stream.test_header_with_a_pause(run)
         run.bystanders.paused = peer, frames.frame(frames.LOGIN, run.unused)
         with pytest.raises(pytest.skip.Exception, match="stops in a header"):
-            test_lim.test_header_with_a_pause(run)
+            test_stream.test_header_with_a_pause(run)
         run.bystanders.paused = peer, frames.frame(frames.LIST)
         with pytest.raises(Failure, match="with a pause in it; got LIST") as failed:
-            test_lim.test_header_with_a_pause(run)
+            test_stream.test_header_with_a_pause(run)
         assert failed.value.rules == ("FRM-3",)
         with server.lock:
             for connection in server.connections.values():
                 connection.hang_up(socket.SHUT_RDWR)
         assert peer.ends(BOUND)
         with pytest.raises(pytest.skip.Exception, match="stops in a header"):
-            test_lim.test_header_with_a_pause(run)
+            test_stream.test_header_with_a_pause(run)
         run.bystanders.paused = None
         peer.close()
         with pytest.raises(pytest.skip.Exception, match="could be held"):
-            test_lim.test_header_with_a_pause(run)
+            test_stream.test_header_with_a_pause(run)
 
 
 def test_a_session_that_is_ended_when_an_earlier_one_is_done_with() -> None:

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -145,16 +144,8 @@ def test_server_is_launched_where_there_is_a_command() -> None:
         assert accepts(ours.address)
 
 
-def test_of_a_name_the_address_is_taken_that_is_listened_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found = socket.getaddrinfo
-
-    def both(host: str, port: int, *more: int, **named: int) -> list[Any]:
-        hosts = ("::1", "127.0.0.1") if host == "localhost" else (host,)
-        return [each for one in hosts for each in found(one, port, *more, **named)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", both)
+@pytest.mark.usefixtures("two_addresses")
+def test_of_a_name_the_address_is_taken_that_is_listened_on() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         assert located(("localhost", port)) == ("127.0.0.1", port)

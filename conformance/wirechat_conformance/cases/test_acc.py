@@ -245,9 +245,8 @@ def test_session_behind_one_that_was_cut_off(run: Run) -> None:
         if grace.enter(script.connections["B"].peer, name) >= grace.MOST:
             pytest.skip("the session lasts until the client has closed, too")
         script.perform(steps.Close("A"))
-        for _ in range(
-            run.pace.part(ASKED)
-        ):  # somewhere among these the server sees it
+        # Somewhere among these the server sees that the client has closed, too.
+        for _ in range(run.pace.part(ASKED)):
             run.check_witness()
             script.send("C", frames.LOGIN, name)
             script.error("C")

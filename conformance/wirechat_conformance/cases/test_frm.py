@@ -111,7 +111,7 @@ def test_every_number_of_fields(run: Run) -> None:
 
 
 MALFORMED: dict[str, list[tuple[int, bytes]]] = {
-    "FRM-5": [(9, b"x"), (frames.RESPONSE, b""), (frames.LISTRESPONSE, b"%b")],
+    "FRM-5": [(UNKNOWN, b"x"), (frames.RESPONSE, b""), (frames.LISTRESPONSE, b"%b")],
     "DAT-2": [
         (frames.SEND, b"%b|||%b|||\x80"),
         (frames.LIST, b"%b\xff"),

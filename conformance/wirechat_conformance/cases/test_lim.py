@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 import pytest
 
 from wirechat_conformance import frames, steps, sweep
-from wirechat_conformance.bystanders import answer, asked
+from wirechat_conformance.bystanders import asked
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
 from wirechat_conformance.judge import describe, is_error
@@ -352,26 +352,6 @@ def test_idle_connections(run: Run) -> None:
                 pytest.skip("the run has taken more than the minute that is promised")
             told = f"none, after {seconds:.1f} s of silence"
             raise Failure(["LIM-5"], "a reply on an idle connection", told)
-
-
-@pytest.mark.last
-@pytest.mark.rules("FRM-3")
-def test_header_with_a_pause(run: Run) -> None:
-    """A header of which a half has come since the run began is as good as any.
-
-    A server may also have lost its patience, and end the connection.
-    """
-    if not run.bystanders.paused:
-        pytest.skip("no connection could be held")
-    peer, rest = run.bystanders.paused
-    if not peer.ends(0):
-        peer.send([rest])
-    got = answer(peer)
-    if peer.closed or (got and is_error(got)):
-        pytest.skip("the server ends a connection that stops in a header")
-    if got != NO_NAMES:
-        told = describe(got) if got else "no reply"
-        raise Failure(["FRM-3"], "a reply to a header with a pause in it", told)
 
 
 @pytest.mark.last
