@@ -24,7 +24,7 @@ class Bystanders:
     """A witness, logged in throughout, and connections that stay idle.
 
     Of those that are idle two are for LIM-5, and two are of accounts that had a session
-    before. One more has stopped in the middle of a header.
+    before. Late in a run one more stops in the middle of a header.
 
     Args:
         connect: Gives a connection.
@@ -88,7 +88,6 @@ class Bystanders:
                 second = self._with_account(self.first[1])
                 self.idle = [self._connect(), self._with_account()]
                 self.idle_since = time.monotonic()
-                self.paused = self._paused()
                 self.witness = self._with_account()
                 peer.close()
                 second.close()
@@ -114,6 +113,19 @@ class Bystanders:
                 entering.patience = self._patience
                 self.successors[name] = entering
 
+    def pause(self) -> None:
+        """Stop in the middle of a header, on a connection of its own.
+
+        A server that serves nobody else meanwhile (LIM-4) would break all rules by it:
+        it is to be seen before that it does.
+
+        Raises:
+            GoneError: There is no connection to be had.
+        """
+        peer, request = self._connect(), frames.frame(frames.LIST, _random_name())
+        peer.send([request[:PAUSE]])
+        self.paused = peer, request[PAUSE:]
+
     def dismiss(self) -> None:
         """Take them all back."""
         idle = *self.idle, *self.successors.values()
@@ -129,11 +141,6 @@ class Bystanders:
                 listed(peer, self.first[0])
         self.witness, self.first = None, []
         self.idle, self.successors, self.paused = [], {}, None
-
-    def _paused(self) -> tuple[Peer, bytes]:
-        peer, request = self._connect(), frames.frame(frames.LIST, _random_name())
-        peer.send([request[:PAUSE]])
-        return peer, request[PAUSE:]
 
     def _with_account(self, name: bytes | None = None) -> Peer:
         peer = self._connect()
