@@ -7,6 +7,8 @@ import pty
 import select
 import socket
 import struct
+import subprocess
+import sys
 import termios
 from collections.abc import Iterator
 
@@ -77,6 +79,34 @@ def desk() -> Iterator[Desk]:
 )
 def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert visible(text) == shown
+
+
+JUST_BEFORE = """
+import ctypes, functools, signal
+from wirechat.console import standard_console
+
+class Other:  # asked for its descriptor, it sends a signal, and answers 0
+    fileno = functools.partial(ctypes.CDLL(None)["raise"], signal.SIGINT)
+
+try:
+    standard_console().ask("", Other())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_signal_just_before_a_wait_ends_the_wait() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", JUST_BEFORE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as waiting:
+        try:
+            assert waiting.stdout
+            assert select.select([waiting.stdout], [], [], 5)[0]
+            assert waiting.stdout.read() == b"interrupted\n"
+        finally:
+            waiting.kill()
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])

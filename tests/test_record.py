@@ -1,12 +1,16 @@
 """The recorder as a command: what it shows and writes, its ends, its usage."""
 
+import ctypes
 import json
 import resource
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from functools import partial
+from operator import call
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +23,7 @@ from wirechat.server import Server
 from wirechat_conformance.replay import replay
 from wirechat_conformance.transcript import read
 from wirechat_tools.dump import main as dump
-from wirechat_tools.record import main
+from wirechat_tools.record import main, stopping
 from wirechat_tools.relay import Relay
 
 pytestmark = pytest.mark.whole
@@ -91,6 +95,26 @@ def test_command_that_writes_no_files(server: Server) -> None:
     assert (process.returncode, errors) == (0, "")
     commands = [json.loads(line)["command"] for line in shown.splitlines()]
     assert commands == ["LIST", "LISTRESPONSE"], shown
+
+
+def test_a_signal_stops_it_before_its_handler_runs() -> None:
+    running = threading.Lock()
+    with Relay(("127.0.0.1", 0), ("127.0.0.1", 9), print) as relay, stopping(relay):
+
+        def run() -> None:
+            relay.run()
+            running.release()
+
+        running.acquire()
+        thread = threading.Thread(target=run)
+        thread.start()
+        # No handler runs between two calls that C makes.
+        send = partial(ctypes.CDLL(None)["raise"], signal.SIGTERM)
+        try:
+            assert list(map(call, [send, partial(running.acquire, True, BOUND)]))[1]
+        finally:
+            relay.stop()
+            thread.join(BOUND)
 
 
 def test_command_ends_once_nobody_reads(process: subprocess.Popen[str]) -> None:

@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import select
+import signal
 import sys
 import termios
 from collections.abc import Callable
@@ -54,10 +55,17 @@ def visible(text: str) -> str:
 
 
 class Console:
-    """Plain lines in, plain lines out, as through a pipe."""
+    """Plain lines in, plain lines out, as through a pipe.
 
-    def __init__(self, keyboard: TextIO, screen: TextIO) -> None:
+    Args:
+        keyboard: Where lines are typed.
+        screen: Where they are shown.
+        signals: Descriptors that are readable once a signal has come.
+    """
+
+    def __init__(self, keyboard: TextIO, screen: TextIO, *signals: int) -> None:
         self._keyboard = keyboard.fileno()
+        self._signals = signals
         self._screen = screen
         self._decoder = codecs.getincrementaldecoder(keyboard.encoding)("replace")
         self._typed = ""  # not looked at yet
@@ -78,7 +86,7 @@ class Console:
         Raises:
             EOFError: Nothing more will be typed.
         """
-        watched: list[int | Selectable] = [self._keyboard, other]
+        watched: list[int | Selectable] = [self._keyboard, *self._signals, other]
         while (line := self._line(prompt)) is None:
             ready, _, _ = select.select(watched, [], [])
             if self._keyboard not in ready:
@@ -110,8 +118,8 @@ class Console:
 class Terminal(Console):
     """A prompt with a line editor behind it, and what is shown meanwhile above it."""
 
-    def __init__(self, keyboard: TextIO, screen: TextIO) -> None:
-        super().__init__(keyboard, screen)
+    def __init__(self, keyboard: TextIO, screen: TextIO, *signals: int) -> None:
+        super().__init__(keyboard, screen, *signals)
         self._prompt: str | None = None  # while a line is being typed
         self._before = self._after = ""  # the cursor
 
@@ -180,4 +188,16 @@ def standard_console() -> Console:
     if not (sys.stdin and sys.stdout):
         raise OSError(errno.EBADF, "standard input or output is closed")
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    return (Terminal if interactive else Console)(sys.stdin, sys.stdout)
+    console = Terminal if interactive else Console
+    return console(sys.stdin, sys.stdout, _signals())
+
+
+def _signals() -> int:
+    """Return what is readable once a signal has come whose handler is in Python.
+
+    Until the wait is over that begins just behind it, the handler does not run.
+    """
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    return readable

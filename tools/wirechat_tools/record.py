@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stack.enter_context(output())
             printer = Printer(options)
             relay.watchers.append(printer)
-            stack.enter_context(_stopping(relay))
+            stack.enter_context(stopping(relay))
             _tell(f"listening on {shown(relay.address)}")
             relay.run()
             printer.finish()
@@ -113,13 +113,16 @@ class Printer:
 
 
 @contextlib.contextmanager
-def _stopping(relay: Relay) -> Iterator[None]:
+def stopping(relay: Relay) -> Iterator[None]:
     """Have signals stop the relay, whatever it is doing."""
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(one, lambda *_: relay.stop()) for one in signals]
+    before = [signal.signal(one, lambda *_: None) for one in signals]
+    # A handler would run only after a wait that begins just behind its signal.
+    woken = signal.set_wakeup_fd(relay.wake)
     try:
         yield
     finally:
+        signal.set_wakeup_fd(woken)
         for one, handler in zip(signals, before, strict=True):
             signal.signal(one, handler)
 

@@ -103,13 +103,15 @@ class Relay:
         self._listener = socket.create_server(listen, family=family, backlog=BACKLOG)
         self._listener.setblocking(False)
         self.address: Address = self._listener.getsockname()[:2]
-        self._woken, self._wake = os.pipe()
+        self._woken, self.wake = os.pipe()
+        """The latter ends :meth:`run` once it is written to, as a signal can."""
+        os.set_blocking(self.wake, False)
         self._poll.register(self._woken, select.POLLIN)
         self._poll.register(self._listener, select.POLLIN)
 
     def stop(self) -> None:
-        """End :meth:`run`; may be called from a signal handler or another thread."""
-        os.write(self._wake, b"!")
+        """End :meth:`run`, from another thread."""
+        os.write(self.wake, b"!")
 
     def run(self) -> None:
         """Pass on what comes, until it is stopped."""
@@ -125,7 +127,7 @@ class Relay:
             side.sock.close()
         self._listener.close()
         os.close(self._woken)
-        os.close(self._wake)
+        os.close(self.wake)
 
     def _turn(self) -> bool:
         events = dict(self._poll.poll(PAUSE * 1000 if self._full else None))
