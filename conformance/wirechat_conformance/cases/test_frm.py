@@ -38,6 +38,7 @@ def sweep(run: Run, rule: str, damaged: list[bytes]) -> None:
             script.rejected(*batch)
 
 
+@pytest.mark.examples
 @pytest.mark.beside(50)
 @pytest.mark.rules("FRM-2")
 def test_every_wrong_version(run: Run) -> None:
@@ -48,6 +49,7 @@ def test_every_wrong_version(run: Run) -> None:
     sweep(run, "FRM-2", wrong)
 
 
+@pytest.mark.examples
 @pytest.mark.beside(50)
 @pytest.mark.rules("FRM-5")
 def test_every_unknown_command(run: Run) -> None:

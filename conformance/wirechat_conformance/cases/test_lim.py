@@ -291,6 +291,7 @@ def make(script: Script, names: list[bytes]) -> list[bytes]:
     return made
 
 
+@pytest.mark.examples
 @pytest.mark.rules("LIM-3", "SND-2", "SND-12", "DLV-1")
 def test_a_thousand_kept_messages_of_a_hundred_octets(run: Run) -> None:
     """A thousand messages of 100 octets are kept for one, and delivered."""
