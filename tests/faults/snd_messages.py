@@ -5,7 +5,7 @@ import re
 import select
 import socket
 from collections.abc import Iterable
-from threading import Timer
+from threading import Timer, current_thread
 
 from tests.faults.registry import breaks
 from tests.parts import (
@@ -542,6 +542,16 @@ class DropsBehind2000Unread(SmallBuffer):
         self.unread = self.unread * bool(self.queued) + len(frames)
         if not live or self.unread <= 2000:
             super().put(frames, live)
+
+
+@breaks("SND-1")
+class SentOnceBehind(Loop):
+    """Sends what has had to wait when it can, but only once on each connection."""
+
+    def write(self, connection: Connection) -> None:
+        super().write(connection)
+        with self.lock:
+            connection.writer = connection.writer or current_thread()
 
 
 @breaks("SND-14")
