@@ -27,6 +27,7 @@ from tests.parts import (
     Session,
     assemble,
     dashed,
+    messages,
 )
 from tests.variants import VARIANTS
 from wirechat.client import Client
@@ -108,6 +109,43 @@ class PropertyAnsweredOddly(Chat):
     def create(self, session: Session, frame: Frame) -> Outbox:
         odd = frame.data == test_acc.PROPERTY
         return [(session, ODD)] if odd else super().create(session, frame)
+
+
+class Afterwards(Server):
+    """Does something else with live messages once a recipient has been behind."""
+
+    ONCE = sum(map(len, test_snd.batches(test_snd.LONG["some"])))
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        if live and self.chat.accepted > self.ONCE + 10:
+            self.otherwise(session, frames)
+        else:
+            super().send(session, frames, live)
+
+    def otherwise(self, session: Session, frames: list[bytes]) -> None:
+        raise NotImplementedError
+
+
+class TwiceAfterwards(Afterwards):
+    """Sends them twice."""
+
+    def otherwise(self, session: Session, frames: list[bytes]) -> None:
+        Server.send(self, session, [*frames, *frames], live=True)
+
+
+class CutsOffAfterwards(Afterwards):
+    """Cuts the recipient off."""
+
+    def otherwise(self, session: Session, frames: list[bytes]) -> None:
+        self.chat.keep(messages(self.chat, session, frames))
+        self.cut_off(self.connections[session])
+
+
+class KeepsAfterwards(Afterwards):
+    """Keeps them."""
+
+    def otherwise(self, session: Session, frames: list[bytes]) -> None:
+        self.chat.keep(messages(self.chat, session, frames))
 
 
 class TakenAnsweredOddly(Chat):
@@ -334,6 +372,20 @@ WRONG = [
     ),
     row(
         test_snd.test_recipient_that_does_not_read,
+        "sent-once-behind",
+        ["SND-1"],
+        "expected a frame, or the end; got nothing within 5 s",
+        much="some",
+    ),
+    row(
+        test_snd.test_recipient_that_does_not_read,
+        TwiceAfterwards,
+        ["SND-1"],
+        "expected the messages in their order; got another order",
+        much="some",
+    ),
+    row(
+        test_snd.test_recipient_that_does_not_read,
         "octet-lost-in-the-queue",
         ["SND-12"],
         "expected a frame, or the end; got no frame",
@@ -512,6 +564,10 @@ RIGHT = [
             ("slow-kept", "kept for"),
             ("slow-refused", "waited for, then its senders are refused"),
         ]
+    ],
+    *[
+        row(test_snd.test_recipient_that_does_not_read, server, [], much="some")
+        for server in ("cuts-off-at-once", CutsOffAfterwards, KeepsAfterwards)
     ],
 ]
 
