@@ -1,6 +1,7 @@
 """What holds for all tests, and what several of them need."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,8 @@ settings.register_profile("tests", deadline=None)
 settings.load_profile("tests")
 # What a test starts has an output that is buffered, as it is for who uses it.
 os.environ.pop("PYTHONUNBUFFERED", None)
+# Nor does it ignore an interrupt, as what a script puts into the background does.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
