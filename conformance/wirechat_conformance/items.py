@@ -88,12 +88,14 @@ TURNS = ("ACC", "LST", "SND", "DLV", "DAT", "FRM", "LIM")
 def place(item: pytest.Item) -> tuple[bool, int, int]:
     """Return where a case comes in a run: behind those that are about less.
 
-    The plain ones are first. Many a case of FRM asks for all kinds of things: a server
-    that does not survive one of them ends the run, and has to meet the case that is
-    about that one before.
+    The plain ones are first. Many a case of FRM asks for all kinds of things, as races
+    do: a server that does not survive one of them ends the run, and has to meet the
+    case that is about that one before.
     """
     case = case_id(item)
     plain = PLAIN.index(case) if case in PLAIN else len(PLAIN)
     order = sorted(RULES, key=lambda rule: TURNS.index(rule.partition("-")[0]))
     latest = max((order.index(rule) for rule in rules(item)), default=len(order))
+    if item.get_closest_marker("races"):
+        latest = len(order)
     return item.get_closest_marker("last") is not None, plain, latest
