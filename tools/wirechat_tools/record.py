@@ -116,15 +116,16 @@ class Printer:
 def stopping(relay: Relay) -> Iterator[None]:
     """Have signals stop the relay, whatever it is doing."""
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(one, lambda *_: None) for one in signals]
-    # A handler would run only after a wait that begins just behind its signal.
+    # A handler would run only after a wait that begins just behind its signal. It is
+    # there after what wakes the wait, and gone before it: no signal comes between.
     woken = signal.set_wakeup_fd(relay.wake)
+    before = [signal.signal(one, lambda *_: None) for one in signals]
     try:
         yield
     finally:
-        signal.set_wakeup_fd(woken)
         for one, handler in zip(signals, before, strict=True):
             signal.signal(one, handler)
+        signal.set_wakeup_fd(woken)
 
 
 def _listen(written: str) -> Address:

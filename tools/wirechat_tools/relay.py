@@ -103,8 +103,9 @@ class Relay:
         self._listener = socket.create_server(listen, family=family, backlog=BACKLOG)
         self._listener.setblocking(False)
         self.address: Address = self._listener.getsockname()[:2]
-        self._woken, self.wake = os.pipe()
-        """The latter ends :meth:`run` once it is written to, as a signal can."""
+        self._woken, wake = os.pipe()
+        self.wake = wake
+        """A descriptor that ends :meth:`run` once it is written to, as a signal can."""
         os.set_blocking(self.wake, False)
         self._poll.register(self._woken, select.POLLIN)
         self._poll.register(self._listener, select.POLLIN)
