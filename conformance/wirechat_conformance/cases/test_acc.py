@@ -64,12 +64,15 @@ def test_other_username(run: Run, kind: str) -> None:
         run.chose(f"username with {kind}", "taken" if taken else "refused")
 
 
-@pytest.mark.rules("ACC-4", "LST-2")
+@pytest.mark.rules("ACC-4", "LST-2", "SND-6")
 def test_property_as_username(run: Run) -> None:
     """What each JavaScript object holds from the first is taken whole, or refused."""
     with Script(run, "ACC-4") as script:
         script.open("A")
         leave_out_where_taken(script, PROPERTY)
+        sender = script.account("B")
+        script.send("B", frames.SEND, sender, PROPERTY, b"hi")
+        script.error("B", "SND-6")
         taken_whole(script, PROPERTY)
 
 
