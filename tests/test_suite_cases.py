@@ -10,29 +10,12 @@ from unittest.mock import patch
 
 import pytest
 
+from tests import odd_servers
 from tests.faults import FAULTS
-from tests.faults.dlv import Releasing
 from tests.judged import judging
-from tests.parts import (
-    Account,
-    Chat,
-    Connection,
-    Frame,
-    Items,
-    Loop,
-    Message,
-    Outbox,
-    Part,
-    Server,
-    Session,
-    assemble,
-    dashed,
-    messages,
-)
+from tests.parts import Part, Server, assemble, dashed
 from tests.variants import VARIANTS
 from wirechat.client import Client
-from wirechat.codec import Command, encode
-from wirechat.rules import Limits, error
 from wirechat_conformance import steps
 from wirechat_conformance.cases import (
     test_acc,
@@ -53,8 +36,6 @@ PARTS: dict[str, Part] = {
     **{variant.id: variant.part for variant in VARIANTS.values()},
     **{fault.id: fault.part for fault in FAULTS.values()},
 }
-ODD = encode(Command.LISTRESPONSE, "odd")
-"""A reply that is right for no request but LIST."""
 
 
 @pytest.fixture(autouse=True)
@@ -94,118 +75,6 @@ def failure_of(
     return failed.value
 
 
-class ShellFiltersRefused(Chat):
-    """Answers filters in the way of shells with an error reply."""
-
-    def list_names(self, session: Session, frame: Frame) -> Outbox:
-        if frame.data.endswith(b"?"):
-            return [(session, error("no"))]
-        return super().list_names(session, frame)
-
-
-class PropertyAnsweredOddly(Chat):
-    """Answers CREATE with what is no reply to it where JavaScript has the name."""
-
-    def create(self, session: Session, frame: Frame) -> Outbox:
-        odd = frame.data == test_acc.PROPERTY
-        return [(session, ODD)] if odd else super().create(session, frame)
-
-
-class Afterwards(Server):
-    """Does something else with live messages once a recipient has been behind."""
-
-    ONCE = sum(map(len, test_snd.batches(test_snd.LONG["some"])))
-
-    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
-        if live and self.chat.accepted > self.ONCE + 10:
-            self.otherwise(session, frames)
-        else:
-            super().send(session, frames, live)
-
-    def otherwise(self, session: Session, frames: list[bytes]) -> None:
-        raise NotImplementedError
-
-
-class TwiceAfterwards(Afterwards):
-    """Sends them twice."""
-
-    def otherwise(self, session: Session, frames: list[bytes]) -> None:
-        Server.send(self, session, [*frames, *frames], live=True)
-
-
-class CutsOffAfterwards(Afterwards):
-    """Cuts the recipient off."""
-
-    def otherwise(self, session: Session, frames: list[bytes]) -> None:
-        self.chat.keep(messages(self.chat, session, frames))
-        self.cut_off(self.connections[session])
-
-
-class KeepsAfterwards(Afterwards):
-    """Keeps them."""
-
-    def otherwise(self, session: Session, frames: list[bytes]) -> None:
-        self.chat.keep(messages(self.chat, session, frames))
-
-
-class TakenAnsweredOddly(Chat):
-    """Answers CREATE with what is no reply to it where the name is taken."""
-
-    def create(self, session: Session, frame: Frame) -> Outbox:
-        taken = frame.fields[0] in self.accounts
-        return [(session, ODD)] if taken else super().create(session, frame)
-
-
-class MessageBeforeLogin(Chat):
-    """Sends a message in front of the reply that begins a session."""
-
-    def login(self, session: Session, frame: Frame) -> Outbox:
-        early = encode(Command.SEND, "a", "b", "early")
-        return [(session, early), *super().login(session, frame)]
-
-
-class ThreeInReverse(Chat):
-    """Holds live messages back until there are three, and sends the last first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.held: dict[Session, Outbox] = {}
-
-    def send(self, session: Session, frame: Frame) -> Outbox:
-        *live, echo = super().send(session, frame)
-        held = self.held.setdefault(session, [])
-        held[:0] = live
-        if len(held) < 3:
-            return [echo]
-        del self.held[session]
-        return [*held, echo]
-
-
-class DeletesAtTheSecondTry(Chat):
-    """Ends the session at DELETE, and removes the account at the next one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: set[str] = set()
-
-    def delete(self, session: Session, frame: Frame) -> Outbox:
-        account = session.account
-        if account is None or account.name in self.asked:
-            return super().delete(session, frame)
-        self.asked.add(account.name)
-        self.leave(session)
-        return []
-
-
-class EndsAtDeliver(Loop):
-    """Ends a connection on which DELIVER comes."""
-
-    def requests(self, connection: Connection, items: Items) -> None:
-        super().requests(connection, items)
-        asked = {item.command for item in items if isinstance(item, Frame)}
-        connection.cut_off = Command.DELIVER in asked
-
-
 MUCH = test_stream.test_end_behind_much_to_deliver
 WRONG = [
     # A case, a server, the rules that it breaks, what is told; the case's arguments.
@@ -217,7 +86,7 @@ WRONG = [
     ),
     row(
         test_acc.test_create_race,
-        TakenAnsweredOddly,
+        odd_servers.TakenAnsweredOddly,
         ["ACC-17"],
         'expected an empty RESPONSE, or an error reply; got LISTRESPONSE 3 "odd"',
     ),
@@ -280,7 +149,7 @@ WRONG = [
     ),
     row(
         test_lst.test_shell_wildcard,
-        ShellFiltersRefused,
+        odd_servers.ShellFiltersRefused,
         ["LST-2"],
         'expected a LISTRESPONSE; got RESPONSE 2 "no"',
         wildcard=b"?",
@@ -303,14 +172,14 @@ WRONG = [
     ),
     row(
         test_races.test_race,
-        MessageBeforeLogin,
+        odd_servers.MessageBeforeLogin,
         ["SND-1"],
         'expected nothing before the RESPONSE that starts a session; got SEND 13 "a|||',
         race="login",
     ),
     row(
         test_races.test_race,
-        ThreeInReverse,
+        odd_servers.ThreeInReverse,
         ["SND-12"],
         "expected each sender's messages in order; got [b'02', b'01', b'00']",
         race="deliver",
@@ -324,14 +193,14 @@ WRONG = [
     ),
     row(
         test_races.test_race,
-        EndsAtDeliver,
+        odd_servers.EndsAtDeliver,
         ["SND-12"],
         "expected replies; got closed",
         race="deliver",
     ),
     row(
         test_races.test_race,
-        DeletesAtTheSecondTry,
+        odd_servers.DeletesAtTheSecondTry,
         ["SND-12"],
         "expected an order of the requests that explains all replies; got none",
         race="all",
@@ -379,7 +248,7 @@ WRONG = [
     ),
     row(
         test_snd.test_recipient_that_does_not_read,
-        TwiceAfterwards,
+        odd_servers.TwiceAfterwards,
         ["SND-1"],
         "expected the messages in their order; got another order",
         much="some",
@@ -451,7 +320,7 @@ WRONG = [
     ),
     row(
         test_acc.test_property_as_username,
-        PropertyAnsweredOddly,
+        odd_servers.PropertyAnsweredOddly,
         ["ACC-4"],
         "expected A < error; got LISTRESPONSE",
     ),
@@ -471,38 +340,6 @@ def test_what_is_said_of_a_server_that_is_wrong(
     assert told in str(failure)
 
 
-class Kept1000(Chat):
-    """Keeps a thousand messages for an account."""
-
-    def __init__(self) -> None:
-        super().__init__(Limits(kept=1000))
-
-
-class FortyADeliver(Releasing):
-    """Delivers forty messages at a time, and keeps the others until the next."""
-
-    def released(self, account: Account, messages: list[Message]) -> list[Message]:
-        self.keep(messages[40:])
-        return messages[:40]
-
-
-class CutsOffAtDeliver(Server):
-    """Cuts off who has many messages kept, once they are asked for."""
-
-    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
-        super().send(session, frames, live)
-        if len(frames) > 40:
-            self.cut_off(self.connections[session])
-
-
-class SessionOutlastsReplies(Server):
-    """Ends a session when all that waited for it has been read."""
-
-    def end(self, connection: Connection) -> None:
-        self.drain(connection, 0)
-        super().end(connection)
-
-
 RIGHT = [
     # A case, a server, what it makes of free choices; the case's arguments.
     row(
@@ -518,7 +355,7 @@ RIGHT = [
     ),
     row(
         test_stream.test_a_thousand_messages_ahead_of_their_echoes,
-        Kept1000,
+        odd_servers.Kept1000,
         [],
     ),
     row(
@@ -536,7 +373,7 @@ RIGHT = [
     row(MUCH, VARIANTS["closes-with-reset"].part, []),
     row(
         MUCH,
-        SessionOutlastsReplies,
+        odd_servers.SessionOutlastsReplies,
         ["rejections: error reply and close (FRM-11)"],
     ),
     row(
@@ -567,7 +404,11 @@ RIGHT = [
     ],
     *[
         row(test_snd.test_recipient_that_does_not_read, server, [], much="some")
-        for server in ("cuts-off-at-once", CutsOffAfterwards, KeepsAfterwards)
+        for server in (
+            "cuts-off-at-once",
+            odd_servers.CutsOffAfterwards,
+            odd_servers.KeepsAfterwards,
+        )
     ],
 ]
 
@@ -590,12 +431,12 @@ LEFT_OUT = [
     # A case, a server, why nothing could be said; the case's arguments.
     row(
         MUCH,
-        FortyADeliver,
+        odd_servers.FortyADeliver,
         "the server does not let so much wait",
     ),
     row(
         MUCH,
-        CutsOffAtDeliver,
+        odd_servers.CutsOffAtDeliver,
         "the server does not let so much wait",
     ),
     row(

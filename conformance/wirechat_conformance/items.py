@@ -95,7 +95,6 @@ def place(item: pytest.Item) -> tuple[bool, int, int]:
     case = case_id(item)
     plain = PLAIN.index(case) if case in PLAIN else len(PLAIN)
     order = sorted(RULES, key=lambda rule: TURNS.index(rule.partition("-")[0]))
-    latest = max((order.index(rule) for rule in rules(item)), default=len(order))
-    if item.get_closest_marker("races"):
-        latest = len(order)
+    about = () if item.get_closest_marker("races") else rules(item)
+    latest = max((order.index(rule) for rule in about), default=len(order))
     return item.get_closest_marker("last") is not None, plain, latest

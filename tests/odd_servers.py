@@ -1,0 +1,166 @@
+"""Servers that are wrong, or right, in a way that is of use to one test alone."""
+
+from tests.faults.dlv import Releasing
+from tests.parts import (
+    Account,
+    Chat,
+    Connection,
+    Frame,
+    Items,
+    Loop,
+    Message,
+    Outbox,
+    Server,
+    Session,
+    messages,
+)
+from wirechat.codec import Command, encode
+from wirechat.rules import Limits, error
+from wirechat_conformance.cases import test_acc, test_snd
+
+ODD = encode(Command.LISTRESPONSE, "odd")
+"""A reply that is right for no request but LIST."""
+
+
+class ShellFiltersRefused(Chat):
+    """Answers filters in the way of shells with an error reply."""
+
+    def list_names(self, session: Session, frame: Frame) -> Outbox:
+        if frame.data.endswith(b"?"):
+            return [(session, error("no"))]
+        return super().list_names(session, frame)
+
+
+class PropertyAnsweredOddly(Chat):
+    """Answers CREATE with what is no reply to it where JavaScript has the name."""
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        odd = frame.data == test_acc.PROPERTY
+        return [(session, ODD)] if odd else super().create(session, frame)
+
+
+class Afterwards(Server):
+    """Does something else with live messages once a recipient has been behind."""
+
+    ONCE = sum(map(len, test_snd.batches(test_snd.LONG["some"])))
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        if live and self.chat.accepted > self.ONCE + 10:
+            self.otherwise(session, frames)
+        else:
+            super().send(session, frames, live)
+
+    def otherwise(self, session: Session, frames: list[bytes]) -> None:
+        raise NotImplementedError
+
+
+class TwiceAfterwards(Afterwards):
+    """Sends them twice."""
+
+    def otherwise(self, session: Session, frames: list[bytes]) -> None:
+        Server.send(self, session, [*frames, *frames], live=True)
+
+
+class CutsOffAfterwards(Afterwards):
+    """Cuts the recipient off."""
+
+    def otherwise(self, session: Session, frames: list[bytes]) -> None:
+        self.chat.keep(messages(self.chat, session, frames))
+        self.cut_off(self.connections[session])
+
+
+class KeepsAfterwards(Afterwards):
+    """Keeps them."""
+
+    def otherwise(self, session: Session, frames: list[bytes]) -> None:
+        self.chat.keep(messages(self.chat, session, frames))
+
+
+class TakenAnsweredOddly(Chat):
+    """Answers CREATE with what is no reply to it where the name is taken."""
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        taken = frame.fields[0] in self.accounts
+        return [(session, ODD)] if taken else super().create(session, frame)
+
+
+class MessageBeforeLogin(Chat):
+    """Sends a message in front of the reply that begins a session."""
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        early = encode(Command.SEND, "a", "b", "early")
+        return [(session, early), *super().login(session, frame)]
+
+
+class ThreeInReverse(Chat):
+    """Holds live messages back until there are three, and sends the last first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[Session, Outbox] = {}
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        *live, echo = super().send(session, frame)
+        held = self.held.setdefault(session, [])
+        held[:0] = live
+        if len(held) < 3:
+            return [echo]
+        del self.held[session]
+        return [*held, echo]
+
+
+class DeletesAtTheSecondTry(Chat):
+    """Ends the session at DELETE, and removes the account at the next one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        account = session.account
+        if account is None or account.name in self.asked:
+            return super().delete(session, frame)
+        self.asked.add(account.name)
+        self.leave(session)
+        return []
+
+
+class EndsAtDeliver(Loop):
+    """Ends a connection on which DELIVER comes."""
+
+    def requests(self, connection: Connection, items: Items) -> None:
+        super().requests(connection, items)
+        asked = {item.command for item in items if isinstance(item, Frame)}
+        connection.cut_off = Command.DELIVER in asked
+
+
+class Kept1000(Chat):
+    """Keeps a thousand messages for an account."""
+
+    def __init__(self) -> None:
+        super().__init__(Limits(kept=1000))
+
+
+class FortyADeliver(Releasing):
+    """Delivers forty messages at a time, and keeps the others until the next."""
+
+    def released(self, account: Account, messages: list[Message]) -> list[Message]:
+        self.keep(messages[40:])
+        return messages[:40]
+
+
+class CutsOffAtDeliver(Server):
+    """Cuts off who has many messages kept, once they are asked for."""
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        super().send(session, frames, live)
+        if len(frames) > 40:
+            self.cut_off(self.connections[session])
+
+
+class SessionOutlastsReplies(Server):
+    """Ends a session when all that waited for it has been read."""
+
+    def end(self, connection: Connection) -> None:
+        self.drain(connection, 0)
+        super().end(connection)
