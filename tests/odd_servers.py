@@ -1,5 +1,8 @@
 """Servers that are wrong, or right, in a way that is of use to one test alone."""
 
+import socket
+from collections.abc import Iterable
+
 from tests.faults.dlv import Releasing
 from tests.parts import (
     Account,
@@ -14,6 +17,7 @@ from tests.parts import (
     Session,
     messages,
 )
+from tests.variants.limits import SlowRefused
 from wirechat.codec import Command, encode
 from wirechat.rules import Limits, error
 from wirechat_conformance.cases import test_acc, test_snd
@@ -164,3 +168,61 @@ class SessionOutlastsReplies(Server):
     def end(self, connection: Connection) -> None:
         self.drain(connection, 0)
         super().end(connection)
+
+
+class KeptTwice(Chat):
+    """Keeps each message twice."""
+
+    def keep(self, messages: Iterable[Message]) -> None:
+        super().keep([message for message in messages for _ in range(2)])
+
+
+class RefusesWhereMuchWaits(SlowRefused):
+    """Answers with an error reply for a recipient for whom anything waits."""
+
+    def crowded(self, session: Session) -> bool:
+        return self.connections[session].queued > 0
+
+
+class EchoNotQueued(Connection):
+    """Drops an echo where octets wait to be sent."""
+
+    def put(self, frames: list[bytes], live: int = 0) -> None:
+        self.flush()
+        sent = [
+            one
+            for one in frames
+            if live or not self._batches or not one[42:].endswith(b"|||own")
+        ]
+        super().put(sent or [b""], live)
+
+
+class NamesFreeOnce(Chat):
+    """Makes no account under a username that there was before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.had: set[str] = set()
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        (name,) = frame.fields
+        if name in self.had:
+            return [(session, error("there was one once"))]
+        self.had.add(name)
+        return super().create(session, frame)
+
+
+class LoginUnanswered(Chat):
+    """Answers no LOGIN on a connection that is not the first to ask for one."""
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        return [] if self.accounts else super().login(session, frame)
+
+
+class EndsInHalfAFrame(Server):
+    """Ends a connection for which much waits, in the middle of a frame."""
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        super().send(session, frames, live)
+        if len(frames) > 40:
+            self.connections[session].hang_up(socket.SHUT_WR)

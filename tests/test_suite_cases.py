@@ -19,6 +19,7 @@ from wirechat.client import Client
 from wirechat_conformance import steps
 from wirechat_conformance.cases import (
     test_acc,
+    test_ends,
     test_frm,
     test_lim,
     test_lst,
@@ -29,6 +30,7 @@ from wirechat_conformance.cases import (
 )
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.pace import Pace
+from wirechat_conformance.script import Script
 
 pytestmark = pytest.mark.whole
 
@@ -136,7 +138,7 @@ WRONG = [
         sent="at-once",
     ),
     row(
-        test_lim.circle,
+        test_lim.a_hundred,
         "live-to-sender",
         ["LIM-1"],
         'pass it on" and SEND 30',
@@ -319,6 +321,81 @@ WRONG = [
         "expected the next message of one of its senders; got SEND",
     ),
     row(
+        test_acc.test_word_as_username,
+        "sessions-in-an-object",
+        ["ACC-4", "ACC-8"],
+        "expected Again < RESPONSE 0; got RESPONSE",
+        word="constructor",
+    ),
+    row(
+        test_acc.test_session_behind_one_that_was_cut_off,
+        odd_servers.LoginUnanswered,
+        ["ACC-10", "SND-1"],
+        "expected a reply to LOGIN; got nothing within ",
+    ),
+    row(
+        test_ends.test_written_to_behind_each_end,
+        "over-the-limit-forgets-kept",
+        ["ACC-12", "SND-12"],
+        "expected the message from before the end of the session; got SEND",
+    ),
+    row(
+        test_frm.test_every_power_of_two,
+        "over-the-limit-in-silence",
+        ["FRM-8"],
+        "expected an error reply to 2^21 octets; got closed",
+    ),
+    row(
+        test_lim.a_hundred,
+        odd_servers.KeptTwice,
+        ["DLV-1", "SND-3"],
+        "expected a message of each of 92; got 46",
+    ),
+    row(
+        test_stream.test_more_behind_much_to_deliver,
+        odd_servers.EchoNotQueued,
+        ["SND-2", "SND-7"],
+        "expected a message to oneself, and its echo; got 0",
+    ),
+    row(
+        test_stream.test_more_behind_much_to_deliver,
+        "errors-not-queued",
+        ["FRM-4", "FRM-12"],
+        "expected an error reply; got 0 of them",
+    ),
+    row(
+        test_stream.test_more_behind_much_to_deliver,
+        "delivered-again-while-unread",
+        ["SND-12", "DLV-1"],
+        "expected 80 kept messages, once; got ",
+    ),
+    row(
+        test_stream.test_more_behind_much_to_deliver,
+        "deleted-takes-along-what-waits",
+        ["SND-12", "SND-9"],
+        "expected 5 live messages; got 4 of them",
+    ),
+    row(
+        test_stream.test_more_behind_much_to_deliver,
+        "live-ahead-of-half-a-reply",
+        ["SND-12", "SND-9"],
+        "expected a frame, or the end; got no frame",
+    ),
+    row(
+        test_stream.test_reset_amid_live_messages,
+        "unsent-comes-back-behind",
+        ["SND-11", "SND-12"],
+        "expected what is left, once, in order, and the last; got ",
+        deleted=False,
+    ),
+    row(
+        test_stream.test_reset_amid_live_messages,
+        "unsent-comes-back-by-name",
+        ["ACC-16"],
+        "expected nothing that was for another account; got ",
+        deleted=True,
+    ),
+    row(
         test_acc.test_property_as_username,
         odd_servers.PropertyAnsweredOddly,
         ["ACC-4"],
@@ -342,6 +419,22 @@ def test_what_is_said_of_a_server_that_is_wrong(
 
 RIGHT = [
     # A case, a server, what it makes of free choices; the case's arguments.
+    row(
+        test_lim.test_idle_connections,
+        "delete-answered",
+        ["idle connections: held for 0 s of 60"],
+    ),
+    row(test_ends.test_each_end, "told-before-the-data", ["DELETE: silent"]),
+    row(
+        test_frm.test_messages_beyond_what_all_take,
+        "data-of65536",
+        [],
+    ),
+    row(
+        test_stream.test_more_behind_much_to_deliver,
+        odd_servers.RefusesWhereMuchWaits,
+        ["DELETE: silent"],
+    ),
     row(
         test_frm.test_malformed_again_and_again,
         "closes-after-error",
@@ -429,6 +522,32 @@ def test_what_is_said_of_a_server_that_is_right_in_a_way_of_its_own(
 
 LEFT_OUT = [
     # A case, a server, why nothing could be said; the case's arguments.
+    *[
+        row(
+            test_stream.test_more_behind_much_to_deliver,
+            server,
+            "the server does not let so much wait, or closes",
+        )
+        for server in ("closes-in-silence", odd_servers.EndsInHalfAFrame)
+    ],
+    row(
+        test_stream.test_reset_amid_live_messages,
+        "slow-refused",
+        "the server does not let so much wait",
+        deleted=False,
+    ),
+    row(
+        test_stream.test_reset_amid_live_messages,
+        odd_servers.SessionOutlastsReplies,
+        "the session lasts until all has been read",
+        deleted=False,
+    ),
+    row(
+        test_stream.test_reset_amid_live_messages,
+        odd_servers.NamesFreeOnce,
+        "the server reads nothing of who does not read",
+        deleted=True,
+    ),
     row(
         MUCH,
         odd_servers.FortyADeliver,
@@ -510,6 +629,14 @@ def test_long_filters_are_left_out_where_asterisks_take_long() -> None:
         run.failed.update(test_lst.HARD)
         with pytest.raises(pytest.skip.Exception, match="takes its time over ast"):
             test_lst.test_filters_of_all_lengths(run)
+
+
+def test_sessions_are_no_more_than_there_is_room_for_accounts() -> None:
+    with judging() as run, Script(run) as script:
+        script.open("A")
+        test_lim.sessions(script, ["A"] * 1001)
+        assert run.sweep() == 0
+        assert run.target.address
 
 
 def test_few_of_a_thousand_accounts_are_deleted_of_a_slow_server() -> None:

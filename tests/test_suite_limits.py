@@ -14,7 +14,7 @@ from tests.null_servers import Mortal
 from tests.parts import Chat, Frame, Outbox, Part, Server, Session, assemble
 from tests.variants.answers import FewNamesTaken
 from wirechat.codec import Command, encode
-from wirechat_conformance import frames, grace
+from wirechat_conformance import frames, grace, pace
 from wirechat_conformance.bystanders import asked
 from wirechat_conformance.cases import test_lim, test_lst, test_snd, test_stream
 from wirechat_conformance.failure import Failure
@@ -137,28 +137,29 @@ def test_an_idle_connection_that_is_closed() -> None:
             test_lim.test_idle_connections(run)
 
 
-def test_a_header_with_a_pause() -> None:
+def test_frames_with_a_pause() -> None:
     server = Server()
     with judging(server) as run:
-        with pytest.raises(pytest.skip.Exception, match="no header was begun"):
-            test_stream.test_header_with_a_pause(run)
+        with pytest.raises(pytest.skip.Exception, match="no frame was begun"):
+            test_stream.test_frames_with_a_pause(run)
         test_lim.test_frames_that_take_their_time(run)
-        assert run.bystanders.paused
-        peer = run.bystanders.paused[0]
-        test_stream.test_header_with_a_pause(run)
-        run.bystanders.paused = peer, frames.frame(frames.LOGIN, run.unused)
-        with pytest.raises(pytest.skip.Exception, match="stops in a header"):
-            test_stream.test_header_with_a_pause(run)
-        run.bystanders.paused = peer, frames.frame(frames.LIST)
+        peers = [peer for peer, _ in run.bystanders.paused]
+        assert len(peers) == 2
+        test_stream.test_frames_with_a_pause(run)
+        login = frames.frame(frames.LOGIN, run.unused)
+        run.bystanders.paused = [(peer, login) for peer in peers]
+        with pytest.raises(pytest.skip.Exception, match="stops in a frame"):
+            test_stream.test_frames_with_a_pause(run)
+        run.bystanders.paused = [(peer, frames.frame(frames.LIST)) for peer in peers]
         with pytest.raises(Failure, match="with a pause in it; got LIST") as failed:
-            test_stream.test_header_with_a_pause(run)
+            test_stream.test_frames_with_a_pause(run)
         assert failed.value.rules == ("FRM-3",)
         with server.lock:
             for connection in server.connections.values():
                 connection.hang_up(socket.SHUT_RDWR)
-        assert peer.ends(BOUND)
-        with pytest.raises(pytest.skip.Exception, match="stops in a header"):
-            test_stream.test_header_with_a_pause(run)
+        assert all(peer.ends(BOUND) for peer in peers)
+        with pytest.raises(pytest.skip.Exception, match="stops in a frame"):
+            test_stream.test_frames_with_a_pause(run)
 
 
 def test_a_session_that_is_ended_when_an_earlier_one_is_done_with() -> None:
@@ -225,6 +226,6 @@ def test_a_server_that_takes_long_messages_slowly_gets_short_ones_alone(
 ) -> None:
     sizes = [max(map(len, texts)) for texts in test_snd.batches(8)]
     assert max(sizes) > 64_000
-    monkeypatch.setattr(test_snd, "ENOUGH", 0)
+    monkeypatch.setattr(pace, "ENOUGH", 0)
     few = [text for texts in test_snd.batches(8) for text in texts]
     assert (len(few), max(map(len, few))) == (test_snd.SHORT, 4)

@@ -200,6 +200,13 @@ def test_what_is_late_twice_is_a_fault(judge: Judging, why: str) -> None:
     assert not any("late once" in note for note in judged.report["notes"])
 
 
+def test_a_second_try_that_is_left_out_takes_nothing_back(judge: Judging) -> None:
+    judged = judge(
+        "def test_one(run): pytest.skip('now') if tries else fail(ends=True)"
+    )
+    assert judged.cases == {"given/one": "fail"}
+
+
 def test_races_tell_nothing_where_plain_cases_fail(judge: Judging) -> None:
     failed = "def test_a(run): run.failed.add('acc/create')"
     race = "@pytest.mark.races\ndef test_b(run): fail()"

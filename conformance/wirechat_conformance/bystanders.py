@@ -9,11 +9,14 @@ from wirechat_conformance import frames, grace
 from wirechat_conformance.frames import SUCCESS, BadFrameError, Received
 from wirechat_conformance.peer import TROUBLE, GoneError, Patience, Peer, SilenceError
 from wirechat_conformance.settings import MINUTE
-from wirechat_conformance.sweep import delete, listed
+from wirechat_conformance.sweep import desert
 
-PAUSE = 20
-"""Octets of a header behind which one connection stops; what it lacks of the frame is
-no header by itself."""
+PAUSES = 20, frames.HEADER_SIZE + 5
+"""Octets of a frame behind which connections stop, in the header and in the data; what
+each lacks is no frame by itself."""
+WHOLE = MINUTE - 0.5
+"""Seconds of idleness that are waited for: a server counts its minute from a moment
+before ours, and may close then."""
 
 
 class InconclusiveError(Exception):
@@ -23,8 +26,9 @@ class InconclusiveError(Exception):
 class Bystanders:
     """A witness, logged in throughout, and connections that stay idle.
 
-    Of those that are idle two are for LIM-5, and two are of accounts that had a session
-    before. Late in a run one more stops in the middle of a header.
+    Of those that are idle some are for LIM-5: they have asked for different things
+    before, or for nothing. Two are of accounts that had a session before. Late in a run
+    two more stop in the middle of a frame.
 
     Args:
         connect: Gives a connection.
@@ -41,8 +45,11 @@ class Bystanders:
         self.idle_since = time.monotonic()
         self.successors: dict[bytes, Peer] = {}
         """Idle connections whose accounts had a session before, by username."""
-        self.paused: tuple[Peer, bytes] | None = None
-        """A connection that has stopped in a header, and what the frame still lacks."""
+        self.paused: list[tuple[Peer, bytes]] = []
+        """Connections that have stopped in a frame, and what each frame still lacks."""
+        self.away: dict[str, bytes] = {}
+        """Accounts whose sessions have ended, by the way in which they did."""
+        self.away_since = 0.0
 
     @property
     def overslept(self) -> bool:
@@ -86,7 +93,13 @@ class Bystanders:
             if SUCCESS in (reply, peer.receive()):
                 self.witness, self.first = peer, [name, _random_name()]
                 second = self._with_account(self.first[1])
-                self.idle = [self._connect(), self._with_account()]
+                self.idle = [
+                    self._connect(),
+                    self._with_account(),
+                    self._having_asked(frames.LIST),
+                    self._having_asked(frames.DELIVER),
+                    self._without_account(),
+                ]
                 self.idle_since = time.monotonic()
                 self.witness = self._with_account()
                 peer.close()
@@ -113,8 +126,13 @@ class Bystanders:
                 entering.patience = self._patience
                 self.successors[name] = entering
 
+    def away_by(self, way: str) -> bytes:
+        """Return the username of an account whose session is to end in this way."""
+        self.away[way], self.away_since = _random_name(), time.monotonic()
+        return self.away[way]
+
     def pause(self) -> None:
-        """Stop in the middle of a header, on a connection of its own.
+        """Stop in the middle of a frame, on connections of their own.
 
         A server that serves nobody else meanwhile (LIM-4) would break all rules by it:
         it is to be seen before that it does.
@@ -122,9 +140,10 @@ class Bystanders:
         Raises:
             GoneError: There is no connection to be had.
         """
-        peer, request = self._connect(), frames.frame(frames.LIST, _random_name())
-        peer.send([request[:PAUSE]])
-        self.paused = peer, request[PAUSE:]
+        for pause in PAUSES:
+            peer, request = self._connect(), frames.frame(frames.LIST, _random_name())
+            peer.send([request[:pause]])
+            self.paused.append((peer, request[pause:]))
 
     def dismiss(self) -> None:
         """Take them all back."""
@@ -133,19 +152,32 @@ class Bystanders:
             with suppress(SilenceError):
                 peer.send([frames.frame(frames.DELETE)])
             peer.close()
-        if self.paused:
-            self.paused[0].close()
-        if self.first:
-            with suppress(*TROUBLE), closing(self._connect()) as peer:
-                delete(peer, self.first)
-                listed(peer, self.first[0])
+        for peer, _ in self.paused:
+            peer.close()
+        if offline := [*self.first, *self.away.values()]:
+            desert(self._connect, offline)
         self.witness, self.first = None, []
-        self.idle, self.successors, self.paused = [], {}, None
+        self.idle, self.successors, self.paused, self.away = [], {}, [], {}
 
     def _with_account(self, name: bytes | None = None) -> Peer:
         peer = self._connect()
         peer.send([frames.frame(frames.CREATE, name or _random_name())])
         peer.receive()
+        return peer
+
+    def _having_asked(self, command: int) -> Peer:
+        peer = self._connect()
+        peer.send([frames.frame(command)])
+        peer.receive()
+        return peer
+
+    def _without_account(self) -> Peer:
+        """Return a connection on which there was an account, which is deleted."""
+        peer = self._with_account()
+        peer.send([frames.frame(frames.DELETE)])
+        peer.send([frames.frame(frames.LIST, _random_name())])
+        if peer.receive() == SUCCESS:
+            peer.receive()
         return peer
 
 

@@ -120,6 +120,8 @@ class Conversation:
             GoneError: There is none to be had.
         """
         peer = self._stage.connect(receive_buffer)
+        if before := self.connections.get(name):
+            before.peer.close()
         self.connections[name] = Connection(name, peer, self._log)
 
     def finish(self) -> None:

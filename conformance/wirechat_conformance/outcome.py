@@ -65,8 +65,11 @@ def _again(run: Run, item: pytest.Item, failure: Failure) -> None:
     if failure.late:
         item.runtest()
     elif failure.ends and run.doubts > 0 and not drawn:
-        with run.in_doubt():
-            item.runtest()
+        try:
+            with run.in_doubt():
+                item.runtest()
+        except pytest.skip.Exception:
+            raise failure from None  # what is left out now takes nothing back
     else:
         raise failure
 

@@ -1,7 +1,9 @@
 """How quickly a server answers, and how much of a run that leaves time for."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TypeVar
 
 SLOW = 0.005
@@ -10,6 +12,8 @@ REPLIES = 4
 """Replies to one end of a session in a run."""
 FEW = 6
 """Examples of each property that are tried at least."""
+ENOUGH = 5.0
+"""Seconds after which there were long messages enough: octets may leave one by one."""
 T = TypeVar("T")
 
 
@@ -60,3 +64,9 @@ class Pace:
             f"{what} takes {seconds * 1000:.0f} ms: no more than {tried} of "
             f"{examples} examples were tried, and as small a part of all cuts"
         ]
+
+
+def in_time(numbers: Iterable[int]) -> Iterator[int]:
+    """Give these until they have taken long enough."""
+    until = time.monotonic() + ENOUGH
+    return takewhile(lambda _: time.monotonic() < until, numbers)

@@ -269,6 +269,12 @@ class Peer:
         poll.register(self.socket, select.POLLIN)
         poll.poll(self.patience.bound * 1000)
 
+    def comes(self) -> bool:
+        """Say whether anything has come that is not yet taken, be it the end."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(self.buffer or self.closed or poll.poll(0))
+
     def ends(self, seconds: float) -> bool:
         """Say whether the server ends the connection so soon, and read nothing."""
         return bool(self._ending(seconds))

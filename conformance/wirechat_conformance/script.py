@@ -5,13 +5,13 @@ import time
 from collections.abc import Iterable
 from typing import NoReturn
 
-from wirechat_conformance import frames, steps
+from wirechat_conformance import frames, grace, steps
 from wirechat_conformance.connection import Connection
 from wirechat_conformance.conversation import Conversation
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import Received
 from wirechat_conformance.judge import MismatchError, describe
-from wirechat_conformance.peer import Peer
+from wirechat_conformance.peer import TROUBLE, Peer
 from wirechat_conformance.run import BACKLOG, Run
 
 REPEATED = 0.5
@@ -73,6 +73,14 @@ class Script(Conversation):
         """Log in, as soon as the account is offline."""
         self.perform(steps.Repeat(connection, frames.LOGIN, (name,)))
         self.perform(steps.Receive(connection, frames.RESPONSE))
+
+    def enters(self, connection: str, name: bytes) -> bool:
+        """Log in as soon as a session that has ended lets that be; say if it does."""
+        peer = self.connections[connection].peer
+        try:
+            return grace.enter(peer, name) < grace.MOST
+        except TROUBLE as trouble:
+            self.fail("a reply to LOGIN", str(trouble))
 
     def leave(self, connection: str) -> None:
         """End a connection in good order, and its session with it."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from wirechat_conformance import frames
 from wirechat_conformance.peer import TROUBLE, Peer
@@ -44,6 +44,14 @@ def sweep(
     for peer in peers:
         peer.close()
     return len(left)
+
+
+def desert(connect: Callable[[], Peer], names: list[bytes]) -> None:
+    """Delete many accounts that are offline; whether that succeeds is not the point."""
+    with suppress(*TROUBLE), closing(connect()) as peer:
+        for start in range(0, len(names), AT_ONCE):
+            delete(peer, names[start : start + AT_ONCE])
+            listed(peer, names[start])
 
 
 def delete(peer: Peer, names: list[bytes]) -> None:

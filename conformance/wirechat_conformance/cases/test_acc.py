@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from wirechat_conformance import frames, grace, steps
+from wirechat_conformance import frames, steps, sweep
+from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES, SUCCESS
 from wirechat_conformance.judge import is_error
 from wirechat_conformance.run import Run
@@ -41,6 +42,8 @@ ODD = {
     "300-characters": b"x" * 293,
 }
 """What usernames may have, at their end or in front, besides letters and digits."""
+LIFE = "SND-1", "SND-2", "SND-3", "ACC-2", "ACC-8", "ACC-13", "DLV-1"
+"""The rules by which an account lives."""
 PROPERTY = b"__proto__"
 """A name that JavaScript's objects take, and neither list nor give back."""
 
@@ -53,7 +56,7 @@ LETTERS_AND_DIGITS = {
 """All that ACC-4 names, with no more than 32 characters to a username."""
 
 
-@pytest.mark.rules("ACC-4", "LST-2")
+@pytest.mark.rules("ACC-4", "LST-2", *LIFE)
 @pytest.mark.parametrize("kind", ODD)
 def test_other_username(run: Run, kind: str) -> None:
     """A username of another kind is taken as it is, or gets an error reply."""
@@ -64,7 +67,7 @@ def test_other_username(run: Run, kind: str) -> None:
         run.chose(f"username with {kind}", "taken" if taken else "refused")
 
 
-@pytest.mark.rules("ACC-4", "LST-2", "SND-6")
+@pytest.mark.rules("ACC-4", "LST-2", "SND-6", *LIFE)
 def test_property_as_username(run: Run) -> None:
     """What each JavaScript object holds from the first is taken whole, or refused."""
     with Script(run, "ACC-4") as script:
@@ -92,12 +95,51 @@ def taken_whole(script: Script, name: bytes) -> bool:
         script.rules = ("LST-2",)
         script.send("A", frames.LIST, b"*" + name[1:7] + b"*")
         script.listed("A", name, others=True)
-        script.rules = ("ACC-4",)
-        script.send("A", frames.SEND, name, name, b"hi")
-        script.receive("A", frames.SEND, name, name, b"hi")
-        script.receive("A", frames.SEND, name, name, b"hi")
-        script.delete("A")
+        life(script, "A", name)
     return taken
+
+
+def life(script: Script, connection: str, name: bytes) -> None:
+    """See that an account is like any other: it writes, leaves, and finds all again.
+
+    It is deleted, in any case: the next try would find its name taken.
+    """
+    try:
+        live(script, connection, name)
+    except Failure:
+        script.connections[connection].peer.close()
+        sweep.desert(script.run.connect, [name])
+        raise
+
+
+def live(script: Script, connection: str, name: bytes) -> None:
+    """Have an account write, leave, and enter again, and be deleted."""
+    friend = script.account("Friend")
+    script.rules = "ACC-4", "SND-2"
+    script.send(connection, frames.SEND, name, friend, b"hi")
+    script.receive(connection, frames.SEND, name, friend, b"hi")
+    script.receive("Friend", frames.SEND, name, friend, b"hi")
+    script.rules = "ACC-4", "SND-1"
+    script.send("Friend", frames.SEND, friend, name, b"hi")
+    script.receive("Friend", frames.SEND, friend, name, b"hi")
+    script.receive(connection, frames.SEND, friend, name, b"hi")
+    script.leave(connection)
+    script.rules = "ACC-4", "SND-3"
+    script.send("Friend", frames.SEND, friend, name, b"kept")
+    script.receive("Friend", frames.SEND, friend, name, b"kept")
+    script.open("Again")
+    script.send("Again", frames.CREATE, name)
+    script.error("Again", "ACC-4", "ACC-2")
+    script.rules = "ACC-4", "ACC-8"
+    script.perform(steps.Repeat("Again", frames.LOGIN, (name,)))
+    script.receive("Again", frames.RESPONSE)
+    script.rules = "ACC-4", "SND-3", "DLV-1"
+    script.send("Again", frames.DELIVER)
+    script.receive("Again", frames.SEND, friend, name, b"kept")
+    script.rules = "ACC-4", "ACC-13"
+    script.delete("Again")
+    script.send("Again", frames.LIST, name)
+    script.listed("Again")
 
 
 @pytest.mark.rules("ACC-4")
@@ -138,7 +180,7 @@ WORDS += ["true", "None", "nil", "NaN", "0", "admin", "root", "server", "all", "
 """Usernames that mean something elsewhere: in languages, to their hash tables."""
 
 
-@pytest.mark.rules("ACC-4", "ACC-9", "SND-6")
+@pytest.mark.rules("ACC-4", "ACC-9", "SND-6", *LIFE)
 @pytest.mark.parametrize("word", WORDS)
 def test_word_as_username(run: Run, word: str) -> None:
     """A word that means something elsewhere is a username like any other."""
@@ -160,7 +202,34 @@ def test_word_as_username(run: Run, word: str) -> None:
         script.receive("B", frames.SEND, sender, name, b"hi")
         script.send("B", frames.LIST, name)
         script.listed("B", name)
-        script.delete("B")
+        life(script, "B", name)
+
+
+MORE_WORDS = "yes no on off y n false inf con nul aux prn com1 lpt1 me you nobody guest"
+MORE_WORDS += " anonymous system everyone broadcast create list send deliver delete"
+MORE_WORDS += " login logout response listresponse quit exit help who nick join select"
+MORE_WORDS += " drop default new class this function in is and or not user Admin ROOT"
+SESSIONS = 260
+"""Sessions of one connection: more than an octet counts."""
+
+
+@pytest.mark.examples
+@pytest.mark.rules("ACC-4", "ACC-1", "ACC-13")
+def test_many_accounts_of_a_connection(run: Run) -> None:
+    """One account after another is made on a connection, of many words among others."""
+    words = MORE_WORDS.encode().split()
+    with Script(run) as script:
+        script.open("A", "Asks")
+        for word in words:
+            script.send("Asks", frames.LIST, word)
+        free = [word for word in words if script.any("Asks") == NO_NAMES]
+        names = [*free, *(run.names.fresh() for _ in range(SESSIONS - len(free)))]
+        for name in names[: run.pace.part(SESSIONS)]:
+            script.rules = "ACC-4", "ACC-1"
+            script.send("A", frames.CREATE, name)
+            script.receive("A", frames.RESPONSE)
+            script.rules = "ACC-13", "ACC-1"
+            script.delete("A")
 
 
 @pytest.mark.rules("ACC-4", "SND-5", "LST-2")
@@ -245,7 +314,7 @@ def test_session_behind_one_that_was_cut_off(run: Run) -> None:
         if not script.connections["A"].peer.end(run.patience.bound):
             pytest.skip("the server does not close the connection after a rejection")
         script.open("B", "C")
-        if grace.enter(script.connections["B"].peer, name) >= grace.MOST:
+        if not script.enters("B", name):
             pytest.skip("the session lasts until the client has closed, too")
         script.perform(steps.Close("A"))
         # Somewhere among these the server sees that the client has closed, too.

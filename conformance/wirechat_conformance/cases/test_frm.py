@@ -4,6 +4,7 @@ import pytest
 
 from wirechat_conformance import frames, steps
 from wirechat_conformance.judge import is_error
+from wirechat_conformance.pace import in_time
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 
@@ -109,6 +110,9 @@ def test_every_number_of_fields(run: Run) -> None:
         for command, name in one.items()
         for count in COUNTS
     ]
+    for command, name in one.items():
+        wrong += [frames.frame(command, *[b""] * count, name) for count in (1, 2, 3)]
+        wrong += [frames.frame(command, name, *[b""] * count) for count in (1, 2, 3)]
     sweep(run, "DAT-3", wrong)
 
 
@@ -248,3 +252,91 @@ def test_lengths_that_look_like_none(run: Run, command: str) -> None:
             script.open("B")
             script.send("B", frames.LIST, name)
             script.listed("B", name)
+
+
+@pytest.mark.rules("FRM-8", "FRM-7")
+def test_every_power_of_two(run: Run) -> None:
+    """Whatever the limit is, a length over it is told of, and ends the connection.
+
+    Of a length under it nothing is seen here: the server waits for the data.
+    """
+    with Script(run, "FRM-8") as script:
+        powers = [f"P{power}" for power in range(17, 63)]
+        script.open(*powers, "Over")
+        for connection in powers:
+            length = 1 << int(connection[1:])
+            script.octets(connection, frames.header(frames.LIST, length))
+        script.octets("Over", frames.header(frames.LIST, 1 << 63))
+        script.error("Over")
+        script.perform(steps.End("Over", rules=script.rules))
+        run.check_witness()  # by now the others have been answered too, by most servers
+        for connection in powers:
+            peer = script.connections[connection].peer
+            if not peer.comes():
+                script.perform(steps.Reset(connection))
+                continue
+            reply = script.any(connection)
+            if reply is None or not is_error(reply):
+                script.fail(f"an error reply to 2^{connection[1:]} octets", reply)
+            script.perform(steps.End(connection, rules=script.rules))
+
+
+BEYOND = [65_537, 65_600, 70_000, 131_072, 200_000, 1 << 20]
+"""Octets of data that a server may take or not."""
+
+
+@pytest.mark.rules("SND-9", "FRM-8", "FRM-6")
+def test_messages_beyond_what_all_take(run: Run) -> None:
+    """A message that is longer than a server has to take is delivered whole, or not."""
+    with Script(run, "SND-9") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        for length in in_time(BEYOND):
+            fields = sender, recipient
+            text = (
+                b"m" * (length - len(frames.SEPARATOR.join([*fields, b""])) - 1) + b"."
+            )
+            script.octets("A", frames.frame(frames.SEND, *fields, text))
+            if not script.peek("A", frames.SEND):
+                script.perform(steps.ReceiveRejection("A", rules=("FRM-6", "SND-9")))
+                script.fence("B")
+                script.perform(steps.Reset("A"))
+                return
+            script.receive("A", frames.SEND, *fields, text)
+            script.receive("B", frames.SEND, *fields, text)
+
+
+LONG = b"x" * 65_536
+QUOTED: dict[str, tuple[bool, int, bytes]] = {
+    "ACC-7": (True, frames.CREATE, LONG),
+    "ACC-9": (False, frames.LOGIN, LONG),
+    "ACC-11": (True, frames.LOGIN, LONG),
+    "SND-4": (False, frames.SEND, LONG[20:] + b"|||x|||y"),
+    "SND-5": (True, frames.SEND, LONG[20:] + b"|||x|||y"),
+    "SND-6": (True, frames.SEND, b"%b|||" + LONG[50:] + b"|||y"),
+    "SND-10": (True, frames.SEND, b"%b|||" + LONG[50:]),
+    "DAT-2": (True, frames.LIST, LONG[1:] + b"\xff"),
+    "DAT-3": (True, frames.DELETE, LONG),
+    "FRM-5": (True, UNKNOWN, LONG),
+}
+"""Requests that are refused, with much that an error text may quote."""
+
+
+@pytest.mark.beside(10)
+@pytest.mark.parametrize(
+    "rule", [pytest.param(r, marks=pytest.mark.rules(r, "FRM-6")) for r in QUOTED]
+)
+def test_refusal_of_much(run: Run, rule: str) -> None:
+    """However much is refused, the error text is no longer than it may be."""
+    in_session, command, data = QUOTED[rule]
+    with Script(run, rule) as script:
+        script.open("A")
+        if in_session:
+            name = run.names.fresh()
+            script.create("A", name)
+            data = data.replace(b"%b", name)
+        script.octets("A", frames.header(command, len(data)) + data)
+        if rule in MALFORMED:
+            script.rejected("A")
+        else:
+            script.error("A")
+            script.fence("A")

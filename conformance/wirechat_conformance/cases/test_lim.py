@@ -3,22 +3,23 @@
 import resource
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
 
 import pytest
 
 from wirechat_conformance import frames, steps, sweep
-from wirechat_conformance.bystanders import asked
+from wirechat_conformance.bystanders import WHOLE, asked
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.frames import NO_NAMES, SUCCESS, Received
 from wirechat_conformance.judge import describe, is_error
-from wirechat_conformance.peer import TROUBLE, GoneError
+from wirechat_conformance.peer import GoneError
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 from wirechat_conformance.settings import MINUTE
 
-OWN = 5
+OWN = 8
 """Connections that the run holds besides those of a case."""
+SESSIONS = 280
+"""Sessions at the same time: more than an octet counts."""
 LONG = 64
 """Characters of a username that a server may take or not."""
 PREFIX = 3
@@ -32,51 +33,82 @@ TOGETHER = 100
 """Connections on which something is asked at the same time."""
 TRIES = 10
 """Times that room for a thousand accounts is looked for."""
-WHOLE = MINUTE - 0.5
-"""Seconds of idleness that are waited for: a server counts its minute from a moment
-before ours, and may close then."""
 BATCH = 48
 """Connections used at a time where many are not the point."""
 LISTED = 1 << 16
 """Octets of a list that are more than some think can be."""
 
 
-@pytest.mark.rules("LIM-1", "SND-1")
+@pytest.mark.rules("LIM-1", "LIM-3", "SND-1", "SND-3", "DLV-1")
 def test_a_hundred_connections(run: Run) -> None:
-    """A hundred connections, each with a session, pass a message on in a circle."""
-    patiently(run, lambda: circle(run))
+    """A hundred connections, each with a session, pass a message on in a circle.
+
+    Each writes to somebody offline, too, for whom all that is kept.
+    """
+    patiently(run, lambda: a_hundred(run))
 
 
-def circle(run: Run) -> None:
-    """Pass messages on in a circle of a hundred connections."""
+def a_hundred(run: Run) -> None:
+    """Have a hundred connections, with sessions, that write to one another."""
     with Script(run, "LIM-1") as script:
+        offline = script.account("Offline")
+        script.leave("Offline")
         connections = [f"C{number}" for number in range(100 - OWN)]
         opened(script, connections)
-        names = [run.names.fresh() for _ in connections]
+        names = with_sessions(script, connections)
+        circle(script, connections, names)
+        script.rules = "SND-3", "LIM-3"
         for connection, name in zip(connections, names, strict=True):
-            script.send(connection, frames.CREATE, name)
-        for connection in connections:
-            script.receive(connection, frames.RESPONSE)
-        sent = [
-            Received(frames.SEND, b"|||".join([name, other, b"pass it on"]))
-            for name, other in zip(names, names[1:] + names[:1], strict=True)
-        ]
-        for connection, message in zip(connections, sent, strict=True):
-            script.send(connection, frames.SEND, message.data)
-        for connection, echo, message in zip(
-            connections, sent, sent[-1:] + sent[:-1], strict=True
-        ):
-            got = [script.any(connection), script.any(connection)]
-            if got not in ([echo, message], [message, echo]):
-                told = [describe(frame) if frame else "closed" for frame in got]
-                script.fail("an echo and a message", " and ".join(told))
+            script.send(connection, frames.SEND, name, offline, b"kept")
+        for connection, name in zip(connections, names, strict=True):
+            script.receive(connection, frames.SEND, name, offline, b"kept")
+        script.rules = "DLV-1", "SND-3"
+        script.perform(steps.Close(connections[0]))
+        script.open("Again")
+        script.login("Again", offline)
+        script.send("Again", frames.DELIVER)
+        kept = {script.any("Again") for _ in names}
+        wanted = {
+            Received(frames.SEND, b"|||".join([name, offline, b"kept"]))
+            for name in names
+        }
+        if kept != wanted:
+            script.fail(f"a message of each of {len(names)}", f"{len(kept & wanted)}")
+
+
+def with_sessions(script: Script, connections: list[str]) -> list[bytes]:
+    """Make an account on each of these connections; return the usernames."""
+    names = [script.run.names.fresh() for _ in connections]
+    for connection, name in zip(connections, names, strict=True):
+        script.send(connection, frames.CREATE, name)
+    for connection in connections:
+        script.receive(connection, frames.RESPONSE)
+    return names
+
+
+def circle(script: Script, connections: list[str], names: list[bytes]) -> None:
+    """Pass messages on in a circle of connections that have these usernames."""
+    sent = [
+        Received(frames.SEND, b"|||".join([name, other, b"pass it on"]))
+        for name, other in zip(names, names[1:] + names[:1], strict=True)
+    ]
+    for connection, message in zip(connections, sent, strict=True):
+        script.send(connection, frames.SEND, message.data)
+    for connection, echo, message in zip(
+        connections, sent, sent[-1:] + sent[:-1], strict=True
+    ):
+        got = [script.any(connection), script.any(connection)]
+        if got not in ([echo, message], [message, echo]):
+            told = [describe(frame) if frame else "closed" for frame in got]
+            script.fail("an echo and a message", " and ".join(told))
 
 
 @pytest.mark.examples
-@pytest.mark.rules("LIM-2", "LIM-1", "FRM-10")
+@pytest.mark.rules("LIM-2", "LIM-1", "SND-1", "FRM-10")
 def test_a_thousand_connections(run: Run) -> None:
     """A thousand connections are open at the same time, and each is served.
 
+    The last of them have sessions, more than an octet counts, and pass a message on.
     Then all there are, fewer on some servers, are reset, half of them in a frame:
     nothing is left of them.
     """
@@ -84,6 +116,9 @@ def test_a_thousand_connections(run: Run) -> None:
     with Script(run, "LIM-2") as script:
         connections = [f"C{number}" for number in range(1000 - OWN)]
         failures = failures_of(script, lambda: opened(script, connections))
+        if not failures:
+            last = connections[-SESSIONS:]
+            failures = failures_of(script, lambda: sessions(script, last))
         left = [connection for connection in connections if script.serves(connection)]
         for connection in left[::2]:
             script.octets(connection, frames.header(frames.SEND, LONG) + run.unused)
@@ -96,6 +131,17 @@ def test_a_thousand_connections(run: Run) -> None:
             )
         if failures:
             raise failures[0].joined_by(failures[1:])
+
+
+def sessions(script: Script, connections: list[str]) -> None:
+    """Pass messages on, where there is room for so many accounts in any case."""
+    script.send(connections[0], frames.LIST)
+    reply = script.any(connections[0])
+    if reply and len(reply.fields) + len(connections) <= 1000:
+        script.rules = "ACC-1", "LIM-2"
+        names = with_sessions(script, connections)
+        script.rules = "SND-1", "LIM-2"
+        circle(script, connections, names)
 
 
 def failures_of(script: Script, attempt: Callable[[], None]) -> list[Failure]:
@@ -154,7 +200,7 @@ def allow_files(count: int) -> None:
 
 
 @pytest.mark.examples
-@pytest.mark.rules("LIM-3", "LST-1", "LST-2", "SND-3", "DLV-1", "ACC-12", "ACC-13")
+@pytest.mark.rules("LIM-3", "LST-1", "LST-2", "SND-3", "ACC-2", "ACC-12", "ACC-13")
 def test_a_thousand_accounts(run: Run) -> None:
     """A thousand accounts exist, those of others counted, and all are listed.
 
@@ -192,9 +238,16 @@ def crowd(script: Script) -> None:
     left = sorted({*made} - {*gone})
     delete(script, gone)
     still_there(script, name, left, gone)
+    made_once(script, left)
     if not script.run.slow:
-        desert(script.run, [n for at, n in enumerate(left) if at % THIN])
+        most = [name for at, name in enumerate(left) if at % THIN]
+        sweep.desert(script.run.connect, most)
         still_there(script, name, left[::THIN], gone)
+    script.rules = "ACC-12", "ACC-8"
+    script.leave("A")
+    script.open("A")
+    script.perform(steps.Repeat("A", frames.LOGIN, (name,)))
+    script.receive("A", frames.RESPONSE)
     script.rules = "SND-3", "ACC-12"
     script.open("K")
     script.login("K", kept)
@@ -231,16 +284,9 @@ def delete(script: Script, names: list[bytes]) -> None:
     script.open("D")
     for name in names:
         script.perform(steps.Repeat("D", frames.LOGIN, (name,)))
-        script.receive("D", frames.RESPONSE)  # unless it went with one before it
+        login = steps.Receive("D", frames.RESPONSE, rules=(*script.rules, "ACC-8"))
+        script.perform(login)  # unless it went with one before it
         script.delete("D")
-
-
-def desert(run: Run, names: list[bytes]) -> None:
-    """Delete many accounts that are offline; whether that succeeds is not the point."""
-    with suppress(*TROUBLE), closing(run.connect()) as peer:
-        for start in range(0, len(names), AT_ONCE):
-            sweep.delete(peer, names[start : start + AT_ONCE])
-            sweep.listed(peer, run.unused)
 
 
 def still_there(
@@ -259,6 +305,15 @@ def still_there(
             script.send("A", frames.SEND, sender, name, b"hi")
         for name in left[start : start + AT_ONCE]:
             script.receive("A", frames.SEND, sender, name, b"hi")
+
+
+def made_once(script: Script, names: list[bytes]) -> None:
+    """See that none of these accounts can be made again."""
+    script.rules = ("ACC-2",)
+    script.open("Twice")
+    for start in range(0, len(names), AT_ONCE):
+        batch = names[start : start + AT_ONCE]
+        script.errors("Twice", frames.CREATE, [(name,) for name in batch])
 
 
 def long_name(script: Script) -> int:
@@ -324,7 +379,7 @@ def test_frames_that_take_their_time(run: Run) -> None:
     with Script(run, "LIM-4") as script:
         name = script.account("A")
         message = frames.frame(frames.SEND, name, name, b"hi")
-        slow = [f"S{cut}" for cut in range(1, len(message), 3)]
+        slow = [f"S{cut}" for cut in range(1, len(message))][:: 3 if run.slow else 1]
         script.open(*slow)
         for connection in slow:
             script.octets(connection, message[: int(connection[1:])])

@@ -147,7 +147,7 @@ def test_filters_of_all_lengths(run: Run) -> None:
     with Script(run, "LST-2") as script:
         name = script.account("A")
         script.open("B")
-        for power in (32, 64, 128, 256, 512, 1024, 2048, 4096):
+        for power in (2**bit for bit in range(5, 15)):
             for length in (power - 1, power, power + 1):
                 stars = b"*" * (length - len(name))
                 script.send("A", frames.LIST, stars + name)
@@ -192,3 +192,30 @@ def test_first_and_last_of_a_prefix(run: Run) -> None:
         for prefix in names:
             script.send(asks, frames.LIST, prefix + b"*")
             script.listed(asks, *[name for name in names if name.startswith(prefix)])
+
+
+@pytest.mark.rules("LST-2")
+def test_filters_of_many_pieces(run: Run) -> None:
+    """However many pieces a filter has, and however long one is, all of them count."""
+    with Script(run, "LST-2") as script:
+        stem = run.names.fresh()
+        name = (stem + LETTERS)[:32]
+        script.open("A")
+        script.create("A", name)
+        pieces = [bytes([octet]) for octet in name]
+        for count in range(len(stem), len(name) + 1):
+            some = b"*".join([stem, *pieces[len(stem) : count], b""])
+            more = b"*".join([stem, *pieces[count:], b"_*"])
+            piece = name[:count]
+            script.send("A", frames.LIST, some)
+            script.listed("A", name)
+            script.send("A", frames.LIST, more)
+            script.listed("A")
+            script.send("A", frames.LIST, b"*" + piece + b"*")
+            script.listed("A", name)
+            script.send("A", frames.LIST, b"*" + piece[:-1] + b"_*")
+            script.listed("A")
+
+
+LETTERS = b"abcdefghijklmnopqrstuvwxyz"
+"""No letter stands in there twice."""

@@ -14,18 +14,12 @@ AROUND = [
     *[b"%b ", b" %b", b"%bx", b"x%b", b"0%b", b"+%b", b"-%b", b"%b.", b"%b/", b"./%b"],
     *[b"%b%%", b'"%b"', b"'%b'", b"%b@host", b"@%b", b"#%b", b"\\%b", b"%b,x", b"%b;x"],
     *[b"%b:x", b"%b|x", b"x|%b", b"%b&x", b"%b=x", b"<%b>", b"(%b)", b"{%b}", b"%b{1}"],
-    *[
-        b"^%b",
-        b"%b$",
-        b"^%b$",
-        b"%b+",
-        b"%b\\",
-        b"%b\\E",
-        b"%b\\Ex",
-        b"%b' --",
-        b"%b()",
-    ],
+    *[b"^%b", b"%b$", b"^%b$", b"%b+", b"%b\\", b"%b\\E", b"%b\\Ex", b"%b' --"],
+    *[b"%b()", b"|%b", b"||%b"],
 ]
+"""Names in which a username stands with something around it."""
+BARS = [b"%b|", b"%b||"]
+"""What stands for something else in front of a delimiter, and alone for itself."""
 CUT: list[Callable[[bytes], bytes]] = [
     *[lambda n: n[:-1], lambda n: n[1:], lambda n: n[:-1] + b"_", lambda n: n + n],
     *[lambda n: n[:3] + b"%", lambda n: n[:-1] + b".", lambda n: n[:3] + b".+"],
@@ -51,8 +45,8 @@ LENGTH = 12
 program does with the beginning of a name shows, whoever else there is."""
 REFUSALS = 1030
 """Error replies on one connection: more than an octet counts, more than a thousand."""
-LOGINS = 24
-"""Sessions of one account: more than a few."""
+LOGINS = 260
+"""Sessions of one account: more than an octet counts."""
 
 
 def near(name: bytes) -> list[bytes]:
@@ -77,6 +71,7 @@ def test_login_to_nearly_a_name(run: Run) -> None:
         name = script.account("A", LENGTH)
         script.leave("A")
         wrong = near(name) + nobody(run, script, INHERITED)
+        wrong += [bars % name for bars in BARS]
         script.open("B")
         script.errors("B", frames.LOGIN, [(other,) for other in wrong])
         for unfit in UNFIT:
@@ -101,6 +96,7 @@ def test_login_again_and_again_to_nobody(run: Run) -> None:
         script.receive("A", frames.RESPONSE)
 
 
+@pytest.mark.examples
 @pytest.mark.rules("ACC-8", "ACC-13", "LST-2", "SND-1")
 def test_login_again_and_again(run: Run) -> None:
     """However often there was a session, the next one is as good."""

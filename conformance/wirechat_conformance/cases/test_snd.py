@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from itertools import takewhile
 
 import pytest
 
 from wirechat_conformance import frames, steps
 from wirechat_conformance.failure import Failure
+from wirechat_conformance.pace import in_time
 from wirechat_conformance.peer import Patience
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script, messages_of
@@ -104,8 +104,6 @@ Message = tuple[bytes, bytes, bytes]
 LONG, SHORT = {"some": 56, "much": 136}, 2200
 """Messages to who does not read: more than Linux holds for a connection (2.6 MB where
 its client takes little), and so much that a server may well want no more to wait."""
-ENOUGH = 5.0
-"""Seconds after which there were long ones enough: octets may leave one by one."""
 FIRST = 40
 """Of the messages that a sender left unread so many are looked at."""
 LEAST = 2
@@ -158,12 +156,6 @@ def deaf_for(script: Script, connection: str, seconds: float) -> None:
     """
     bound = max(script.run.patience.bound, 2 * seconds)
     script.connections[connection].peer.patience = Patience(bound)
-
-
-def in_time(numbers: Iterable[int]) -> Iterator[int]:
-    """Give these until they have taken long enough."""
-    until = time.monotonic() + ENOUGH
-    return takewhile(lambda _: time.monotonic() < until, numbers)
 
 
 def batches(long: int, short: int = SHORT) -> Iterator[list[bytes]]:

@@ -9,7 +9,7 @@ import pytest
 from wirechat_conformance import frames, grace, steps
 from wirechat_conformance.bystanders import answer
 from wirechat_conformance.failure import Failure
-from wirechat_conformance.frames import NO_NAMES
+from wirechat_conformance.frames import NO_NAMES, SUCCESS
 from wirechat_conformance.judge import describe, is_error
 from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script, messages_of
@@ -67,22 +67,25 @@ def test_cuts_between_two_frames(run: Run) -> None:
 
 @pytest.mark.last
 @pytest.mark.rules("FRM-3")
-def test_header_with_a_pause(run: Run) -> None:
-    """A header of which the first half came a while ago is as good as any.
+def test_frames_with_a_pause(run: Run) -> None:
+    """A frame of which the first half came a while ago is as good as any.
 
     A server may also have lost its patience, and end the connection.
     """
     if not run.bystanders.paused:
-        pytest.skip("no header was begun, as a server may serve nobody else then")
-    peer, rest = run.bystanders.paused
-    if not peer.ends(0):
-        peer.send([rest])
-    got = answer(peer)
-    if peer.closed or (got and is_error(got)):
-        pytest.skip("the server ends a connection that stops in a header")
-    if got != NO_NAMES:
-        told = describe(got) if got else "no reply"
-        raise Failure(["FRM-3"], "a reply to a header with a pause in it", told)
+        pytest.skip("no frame was begun, as a server may serve nobody else then")
+    impatient = False
+    for peer, rest in run.bystanders.paused:
+        if not peer.ends(0):
+            peer.send([rest])
+        got = answer(peer)
+        if peer.closed or (got and is_error(got)):
+            impatient = True
+        elif got != NO_NAMES:
+            told = describe(got) if got else "no reply"
+            raise Failure(["FRM-3"], "a reply to a frame with a pause in it", told)
+    if impatient:
+        pytest.skip("the server ends a connection that stops in a frame")
 
 
 @pytest.mark.rules("FRM-4", "LIM-3", "SND-5", "SND-11", "SND-12", "DLV-1")
@@ -226,7 +229,9 @@ def test_end_behind_much_to_deliver(run: Run) -> None:
         deliver_much(script, "D", sender, recipient, texts)
         script.perform(steps.HalfClose("D"))
         script.open("E")
-        entered = grace.enter(script.connections["E"].peer, recipient) < grace.MOST
+        script.rules = ("SND-14",)
+        entered = script.enters("E", recipient)
+        script.rules = "FRM-9", "DLV-1"
         for text in texts:
             script.receive("D", frames.SEND, sender, recipient, text)
         script.receive("D", frames.LISTRESPONSE)
@@ -275,6 +280,153 @@ def deliver_much(
     script.login(connection, recipient)
     script.send(connection, frames.DELIVER)
     script.send(connection, frames.LIST, script.run.unused)
+
+
+@pytest.mark.examples
+@pytest.mark.rules("SND-12", "SND-9", "SND-2", "SND-7", "DLV-1", "FRM-4", "FRM-12")
+def test_more_behind_much_to_deliver(run: Run) -> None:
+    """What else is for a connection that has much to read comes whole, and comes once.
+
+    These are replies, live messages, of which two are alike, of senders that are gone
+    by then, and what a second DELIVER does not bring again. Where the server cuts off
+    who lets so much wait (SND-14), this shows nothing.
+    """
+    texts = [b"%02d" % number + b"m" * 65_000 for number in range(MUCH)]
+    with Script(run, "SND-12", "SND-9") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        others = {connection: script.account(connection) for connection in "DE"}
+        script.leave("B")
+        deliver_much(script, "C", sender, recipient, texts)
+        script.send("C", frames.DELIVER)
+        script.send("C", frames.SEND, recipient, recipient, b"own")
+        script.octets("C", frames.frame(UNKNOWN))
+        script.send("C", frames.LIST, run.unused)
+        own = [recipient, b"own"]
+        live = [own]
+        for connection, text in (("A", b"alike"), ("A", b"alike"), *GONE):
+            name = others.get(connection, sender)
+            script.send(connection, frames.SEND, name, recipient, text)
+            if script.peek(connection, frames.SEND):
+                script.receive(connection, frames.SEND, name, recipient, text)
+                live.append([name, text])
+            else:
+                script.error(connection, "SND-14", "SND-2")
+        script.leave("D")
+        script.delete("E")
+        messages, replies = all_of(script, "C", 2)
+        if script.serves("C"):  # what was kept instead is brought now
+            script.send("C", frames.DELIVER)
+            script.send("C", frames.LIST, run.unused)
+            more, _ = all_of(script, "C", 1)
+            messages += more
+        if not script.serves("C"):
+            pytest.skip("the server does not let so much wait, or closes")
+        # One error reply is for the command; the other says that too much waits.
+        if replies.count(frames.RESPONSE) == 2:
+            live.remove(own)
+        elif messages.count(own) < 2:
+            script.rules = "SND-2", "SND-7"
+            script.fail("a message to oneself, and its echo", f"{messages.count(own)}")
+        else:
+            messages.remove(own)
+        if replies.count(frames.RESPONSE) not in (1, 2):
+            script.rules = "FRM-4", "FRM-12"
+            script.fail("an error reply", f"{replies.count(frames.RESPONSE)} of them")
+        if [text for _, text in messages if len(text) > LONGEST] != texts:
+            script.rules = "SND-12", "DLV-1"
+            script.fail(f"{len(texts)} kept messages, once", f"{len(messages)} in all")
+        got = sorted(message for message in messages if len(message[1]) <= LONGEST)
+        if got != sorted(live):
+            script.fail(f"{len(live)} live messages", f"{len(got)} of them")
+
+
+GONE = [("D", b"of one that left"), ("E", b"of one that is deleted")]
+"""Who sends what, and is gone before it is read."""
+LONGEST = 100
+"""Octets of a short message, at most."""
+UNKNOWN = 9
+"""A command that nobody knows."""
+
+
+def all_of(
+    script: Script, connection: str, lists: int
+) -> tuple[list[list[bytes]], list[int]]:
+    """Return what comes up to so many lists, or to the end.
+
+    Returns:
+        The sender and the text of each message, and the commands of all else.
+    """
+    messages: list[list[bytes]] = []
+    replies: list[int] = []
+    try:
+        while replies.count(frames.LISTRESPONSE) < lists:
+            frame = script.any(connection)
+            if frame is None:
+                break
+            if frame.command == frames.SEND:
+                messages.append([frame.fields[0], frame.fields[2]])
+            else:
+                replies.append(frame.command)
+    except Failure:
+        if not script.connections[connection].peer.closed:
+            raise
+    return messages, replies
+
+
+@pytest.mark.examples
+@pytest.mark.rules("SND-11", "SND-12", "ACC-16")
+@pytest.mark.parametrize("deleted", [False, True])
+def test_reset_amid_live_messages(run: Run, *, deleted: bool) -> None:
+    """What was not read of live messages may be kept when the connection is reset.
+
+    Then it is in front of what was sent later; but an account that has the username
+    by then, and is another, does not get it.
+    """
+    texts = [b"%02d" % number + b"m" * 65_000 for number in range(MUCH)]
+    with Script(run, "SND-11", "SND-12") as script:
+        sender, recipient = script.account("A"), run.names.fresh()
+        script.open_deaf("B")
+        script.create("B", recipient)
+        script.open("C")
+        for text in texts:
+            script.send("A", frames.SEND, sender, recipient, text)
+            if not script.peek("A", frames.SEND):
+                pytest.skip("the server does not let so much wait")
+            script.receive("A", frames.SEND, sender, recipient, text)
+        if deleted:
+            script.send("B", frames.DELETE)
+            if not made_again(script, "C", recipient):
+                pytest.skip("the server reads nothing of who does not read")
+        else:
+            script.perform(steps.HalfClose("B"))
+            if not script.enters("C", recipient):
+                pytest.skip("the session lasts until all has been read")
+            script.leave("C")
+            script.send("A", frames.SEND, sender, recipient, b"later")
+            script.receive("A", frames.SEND, sender, recipient, b"later")
+        script.perform(steps.Reset("B"))
+        run.check_witness()
+        if not deleted:
+            script.open("C")
+            script.login("C", recipient)
+        script.send("C", frames.DELIVER)
+        script.send("C", frames.LIST, run.unused)
+        kept, _ = messages_of(script, "C")
+        if deleted and kept:
+            script.rules = ("ACC-16",)
+            script.fail("nothing that was for another account", f"{len(kept)} messages")
+        if not deleted and (kept != sorted(set(kept)) or kept[-1:] != [b"later"]):
+            script.fail("what is left, once, in order, and the last", f"{len(kept)}")
+
+
+def made_again(script: Script, connection: str, name: bytes) -> bool:
+    """Ask for an account until its name is free; return whether that was soon."""
+    until = time.monotonic() + grace.MOST
+    while time.monotonic() < until:
+        script.send(connection, frames.CREATE, name)
+        if script.any(connection) == SUCCESS:
+            return True
+    return False
 
 
 @pytest.mark.rules("FRM-10")

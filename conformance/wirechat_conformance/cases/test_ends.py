@@ -1,0 +1,128 @@
+"""Sessions that end in all ways: nothing is lost that is for their accounts."""
+
+import time
+
+import pytest
+
+from wirechat_conformance import frames, steps
+from wirechat_conformance.bystanders import WHOLE
+from wirechat_conformance.run import Run
+from wirechat_conformance.script import Script
+from wirechat_conformance.sweep import desert
+
+UNKNOWN = 9
+"""A command that nobody knows."""
+HEADER = frames.header(frames.SEND, 0)[:20]
+DATA = frames.frame(frames.LIST, b"cut off")[:-2]
+MALFORMED = frames.header(UNKNOWN, 60) + b"cut off"
+REJECTED = {
+    "version": frames.header(frames.LIST, 0, frames.WRONG),
+    "length": frames.header(frames.LIST, 2**320 - 1),
+}
+End = type[steps.HalfClose] | type[steps.Close] | type[steps.Reset]
+ENDS: dict[str, tuple[bytes, End]] = {
+    f"{how.__name__} {where}": (last, how)
+    for how in (steps.HalfClose, steps.Close, steps.Reset)
+    for where, last in [
+        ("between frames", b""),
+        ("in a header", HEADER),
+        ("in the data", DATA),
+        ("in a malformed frame", MALFORMED),
+    ]
+} | {f"wrong {what}": (octets, steps.Close) for what, octets in REJECTED.items()}
+"""What is sent last on a connection, and how it ends."""
+AGAIN = "made again"
+"""How an account is called that was deleted, and made again at once."""
+
+
+@pytest.mark.rules("FRM-10", "FRM-9", "SND-3", "ACC-12")
+def test_each_end(run: Run) -> None:
+    """However a connection ends, the one that is opened next is served.
+
+    The accounts are those that ``test_written_to_behind_each_end`` asks for.
+    """
+    with Script(run, "FRM-10") as script:
+        sender = script.account("Sender")
+        for kind, (last, how) in ENDS.items():
+            name = run.bystanders.away_by(kind)
+            script.open(kind)
+            script.rules = "FRM-10", "ACC-1"
+            script.send(kind, frames.CREATE, name)
+            script.receive(kind, frames.RESPONSE)
+            keep_for(script, sender, name, kind)
+            end(script, kind, last, how)
+            script.rules = ("FRM-10",)
+            script.open("Next")
+            script.fence("Next")
+            script.leave("Next")
+        name = run.bystanders.away_by(AGAIN)
+        script.open(AGAIN)
+        script.create(AGAIN, name)
+        script.delete(AGAIN)
+        script.create(AGAIN, name)
+        keep_for(script, sender, name, AGAIN)
+        script.leave(AGAIN)
+
+
+def keep_for(script: Script, sender: bytes, name: bytes, connection: str) -> None:
+    """Have a message kept for an account, and its session begun anew."""
+    script.leave(connection)
+    script.rules = "SND-3", "SND-2"
+    script.send("Sender", frames.SEND, sender, name, b"early")
+    script.receive("Sender", frames.SEND, sender, name, b"early")
+    script.open(connection)
+    script.login(connection, name)
+
+
+def end(script: Script, connection: str, last: bytes, how: End) -> None:
+    """End a connection behind these octets, which the server has by then."""
+    if last:
+        script.octets(connection, last)
+        script.run.check_witness()
+    if last in REJECTED.values():
+        script.connections[connection].peer.end(script.run.patience.bound)
+    script.perform(how(connection))
+    if how is steps.HalfClose:
+        while script.any(connection):
+            pass  # a malformed frame may be told of before its data is there
+
+
+@pytest.mark.last
+@pytest.mark.rules("ACC-12", "SND-3", "SND-12", "ACC-16", "DLV-1")
+def test_written_to_behind_each_end(run: Run) -> None:
+    """An account is offline once its connection has ended, and then nothing is lost.
+
+    Nobody has logged in to it since: the server has to notice by itself, and soon.
+    """
+    if not run.bystanders.away:
+        test_each_end(run)
+    wait = max(run.patience.bound, min(run.settings.idle, WHOLE))
+    wait += run.bystanders.away_since - time.monotonic()
+    time.sleep(max(0.0, wait))  # so long a server may take to notice
+    away, run.bystanders.away = run.bystanders.away, {}  # another try has others
+    try:
+        with Script(run) as script:
+            sender = script.account("Sender")
+            for kind, name in away.items():
+                written_to(script, sender, kind, name)
+    finally:
+        desert(run.connect, [*away.values()])
+
+
+def written_to(script: Script, sender: bytes, kind: str, name: bytes) -> None:
+    """See that an account whose session has ended has all that was for it."""
+    script.rules = "ACC-12", "SND-3"
+    script.send("Sender", frames.SEND, sender, name, b"late")
+    script.receive("Sender", frames.SEND, sender, name, b"late")
+    script.open(kind)
+    script.perform(steps.Repeat(kind, frames.LOGIN, (name,)))
+    script.receive(kind, frames.RESPONSE)
+    script.rules = ("ACC-16" if kind == AGAIN else "ACC-12"), "SND-12"
+    script.send(kind, frames.DELIVER)
+    frame = script.any(kind)
+    if frame is None or frame.fields[1:] != [name, b"early"]:
+        script.fail("the message from before the end of the session", frame)
+    script.rules = "ACC-12", "SND-3"
+    script.receive(kind, frames.SEND, sender, name, b"late")
+    script.fence(kind)
+    script.leave(kind)
