@@ -87,6 +87,7 @@ def end(script: Script, connection: str, last: bytes, how: End) -> None:
             pass  # a malformed frame may be told of before its data is there
 
 
+@pytest.mark.examples
 @pytest.mark.last
 @pytest.mark.rules("ACC-12", "SND-3", "SND-12", "ACC-16", "DLV-1")
 def test_written_to_behind_each_end(run: Run) -> None:

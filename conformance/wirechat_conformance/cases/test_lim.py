@@ -238,7 +238,9 @@ def crowd(script: Script) -> None:
     left = sorted({*made} - {*gone})
     delete(script, gone)
     still_there(script, name, left, gone)
+    script.rules = ("ACC-2",)
     made_once(script, left)
+    script.rules = "ACC-13", "LST-1"
     if not script.run.slow:
         most = [name for at, name in enumerate(left) if at % THIN]
         sweep.desert(script.run.connect, most)
@@ -309,7 +311,6 @@ def still_there(
 
 def made_once(script: Script, names: list[bytes]) -> None:
     """See that none of these accounts can be made again."""
-    script.rules = ("ACC-2",)
     script.open("Twice")
     for start in range(0, len(names), AT_ONCE):
         batch = names[start : start + AT_ONCE]
