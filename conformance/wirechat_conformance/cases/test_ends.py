@@ -50,6 +50,7 @@ def test_each_end(run: Run) -> None:
             script.send(kind, frames.CREATE, name)
             script.receive(kind, frames.RESPONSE)
             keep_for(script, sender, name, kind)
+            script.rules = ("FRM-9",)
             end(script, kind, last, how)
             script.rules = ("FRM-10",)
             script.open("Next")
