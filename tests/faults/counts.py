@@ -408,3 +408,124 @@ class ToOneselfOnceWhileKept(Chat):
         own = all(to is session for to, _ in replies)
         kept = session.account and session.account.kept
         return replies[-1:] if own and kept else replies
+
+
+@breaks("LIM-2")
+class SessionsUpTo256(Chat):
+    """Has room for 256 sessions, however many connections there are."""
+
+    online = 0
+
+    def enter(self, session: Session, account: Account) -> Outbox:
+        self.online += 1
+        return super().enter(session, account)
+
+    def leave(self, session: Session) -> None:
+        self.online -= bool(session.account)
+        super().leave(session)
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        if self.online >= 256 and not session.account:
+            return [(session, error("too many are here"))]
+        return super().create(session, frame)
+
+
+@breaks("SND-1")
+class DescriptorsInAnOctet(Server):
+    """Keeps a session's descriptor in an octet: from 256 on messages go elsewhere."""
+
+    def send(self, session: Session, frames: list[bytes], live: bool) -> None:
+        descriptor = self.connections[session]._socket.fileno()
+        if live and descriptor > 255:
+            for other, connection in self.connections.items():
+                if connection._socket.fileno() == descriptor % 256:
+                    super().send(other, frames, live)
+                    return
+        super().send(session, frames, live)
+
+
+@breaks("LIM-3")
+class KeptFrom32Senders(Chat):
+    """Keeps messages of no more than 32 senders for an account."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        recipient = self.accounts.get(frame.fields[1])
+        own = session.account and session.account.name == frame.fields[0]
+        if own and recipient and not recipient.session:
+            senders = {m[HEADER_SIZE:].split(b"|||")[0] for m in recipient.kept}
+            if len(senders | {frame.fields[0].encode()}) > 32:
+                return [(session, error("too many have written"))]
+        return super().send(session, frame)
+
+
+class SessionsCounted(Chat):
+    """A chat that counts sessions in an octet, by something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.had: Counter[object] = Counter()
+
+    def enter(self, session: Session, account: Account) -> Outbox:
+        self.had[self.key(session, account)] += 1
+        return super().enter(session, account)
+
+    def key(self, session: Session, account: Account) -> object:
+        raise NotImplementedError
+
+
+@breaks("ACC-1")
+class SessionsOfAConnectionInAnOctet(SessionsCounted):
+    """Refuses CREATE on a connection that has had 255 sessions."""
+
+    def key(self, session: Session, account: Account) -> object:
+        return session
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        if self.had[session] >= 255 and not session.account:
+            return [(session, error("enough"))]
+        return super().create(session, frame)
+
+
+@breaks("ACC-8")
+class SessionsOfAnAccountInAnOctet(SessionsCounted):
+    """Refuses LOGIN to an account that has had 255 sessions."""
+
+    def key(self, session: Session, account: Account) -> object:
+        return account
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        account = self.accounts.get(frame.fields[0])
+        if account and self.had[account] >= 255 and not session.account:
+            return [(session, error("enough"))]
+        return super().login(session, frame)
+
+
+@breaks("ACC-2")
+class CreateOverAGrave(Chat):
+    """Makes an account in a place that is free again, though its name is behind it."""
+
+    size = 2048  # places of a hash table with open addresses
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: list[str | None] = [None] * self.size
+
+    def row(self, name: str) -> list[int]:
+        first = sum(c * 31**at for at, c in enumerate(name.encode()))
+        return [(first + at) % self.size for at in range(self.size)]
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        (name,) = frame.fields
+        if session.account or not self.valid_name(name):
+            return super().create(session, frame)
+        at = next(a for a in self.row(name) if self.places[a] in (None, "", name))
+        if self.places[at] != name:
+            self.accounts.pop(name, None)
+            self.places[at] = name
+        return super().create(session, frame)
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        name = session.account.name if session.account else None
+        if name in self.places:
+            self.places[self.places.index(name)] = ""
+        return super().delete(session, frame)

@@ -13,6 +13,7 @@ from tests.parts import (
     Message,
     Server,
     Steps,
+    is_error,
 )
 from wirechat.codec import HEADER_SIZE
 
@@ -182,3 +183,34 @@ class ClosedWithoutLogin(Idle):
 
     seconds = 1
     named = False
+
+
+class IdleBehind(Connection):
+    """A connection that is closed when it is silent for long behind something."""
+
+    behind = False
+
+    def receive(self) -> bytes:
+        idle = self.behind and not self.session.account
+        return super().receive() if not idle or self.comes() else b""
+
+    def comes(self) -> bool:
+        return self.wait(select.POLLIN, 1.5)
+
+
+@breaks("LIM-5", "--idle", "2")
+class IdleBehindAnErrorClosed(IdleBehind):
+    """Closes an idle connection without a session on which something was refused."""
+
+    def put(self, frames: list[bytes], live: int = 0) -> None:
+        self.behind = self.behind or any(map(is_error, frames))
+        super().put(frames, live)
+
+
+@breaks("LIM-5", "--idle", "2")
+class IdleBehindDeleteClosed(IdleBehind):
+    """Closes an idle connection whose account was deleted."""
+
+    def put(self, frames: list[bytes], live: int = 0) -> None:
+        self.behind = self.behind or self.session.account is not None
+        super().put(frames, live)

@@ -568,3 +568,20 @@ class OwnNewAccountNotListed(Listing):
     def listed(self, session: Session, names: list[str]) -> list[str]:
         own = session.account.name if session.account else None
         return [n for n in names if n != own or session not in self.deleted]
+
+
+@breaks("LST-2")
+class EightPiecesAtMost(Chat):
+    """Matches nobody where a filter has more than eight pieces between asterisks."""
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        many = sum(map(bool, pattern.split("*"))) > 8
+        return [] if many else super().matching(pattern)
+
+
+@breaks("LST-2")
+class FilterUpTo8192(Chat):
+    """Looks at the first 8,192 octets of a filter."""
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        return super().matching(pattern[:8192])

@@ -481,8 +481,10 @@ class NoMoreThanTwoDelivers(Chat):
 class MalformedForgetsKept(Chat):
     """Tells of an octet above 0x7F, and forgets what is kept for the session."""
 
+    rule = "DAT-2"
+
     def malformed(self, session: Session, item: Malformed) -> Outbox:
-        if item.rule == "DAT-2" and session.account:
+        if item.rule == self.rule and session.account:
             self.release(session.account)
         return super().malformed(session, item)
 
