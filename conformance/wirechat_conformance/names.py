@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 _CHARACTERS = string.ascii_lowercase + string.digits
 _PREFIX = 3
 _COUNTER = 4
+_DRAWS = 1000
+"""Short names to try: of one character that is each, many times."""
 _TRIES = 20
 """Prefixes to look for a free one among: where none is, filters do not work."""
 LEAST = _PREFIX + _COUNTER
@@ -45,8 +47,7 @@ class Names:
         """
         with self._lock:
             if length < LEAST:
-                short = map("".join, itertools.product(_CHARACTERS, repeat=length))
-                return self._free(short)
+                return self._free(_short(length))
             name = self.prefix + next(self._counter).encode()
             return name + b"x" * (length - LEAST)
 
@@ -85,6 +86,12 @@ def _prefix() -> bytes:
     letter = secrets.choice(string.ascii_lowercase)
     rest = (secrets.choice(_CHARACTERS) for _ in range(_PREFIX - 1))
     return "".join([letter, *rest]).encode()
+
+
+def _short(length: int) -> Iterable[str]:
+    """Return short names in no order: another run may look for one just now."""
+    for _ in range(_DRAWS):
+        yield "".join(secrets.choice(_CHARACTERS) for _ in range(length))
 
 
 def _digits(example: str) -> str:

@@ -50,6 +50,7 @@ def test_a_hundred_connections(run: Run) -> None:
 
 def a_hundred(run: Run) -> None:
     """Have a hundred connections, with sessions, that write to one another."""
+    run.sweep()  # there may be no room for more than a thousand accounts, of all
     with Script(run, "LIM-1") as script:
         offline = script.account("Offline")
         script.leave("Offline")
@@ -112,6 +113,7 @@ def test_a_thousand_connections(run: Run) -> None:
     nothing is left of them.
     """
     allow_files(1100)
+    run.sweep()
     with Script(run, "LIM-2") as script:
         connections = [f"C{number}" for number in range(1000 - OWN)]
         failures = failures_of(script, lambda: opened(script, connections))
@@ -207,6 +209,7 @@ def test_a_thousand_accounts(run: Run) -> None:
     or two thousand of 32: as many as the server likes. Who was there before still is,
     and so is everybody else when some are deleted.
     """
+    run.sweep()
     try:
         with Script(run, "LIM-3", "LST-1") as script:
             crowd(script)
