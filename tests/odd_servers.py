@@ -11,14 +11,16 @@ from tests.parts import (
     Frame,
     Items,
     Loop,
+    Malformed,
     Message,
     Outbox,
     Server,
     Session,
+    Steps,
     messages,
 )
 from tests.variants.limits import SlowRefused
-from wirechat.codec import Command, encode
+from wirechat.codec import HEADER_SIZE, Command, encode
 from wirechat.rules import Limits, error
 from wirechat_conformance.cases import test_acc, test_snd
 
@@ -226,3 +228,24 @@ class EndsInHalfAFrame(Server):
         super().send(session, frames, live)
         if len(frames) > 40:
             self.connections[session].hang_up(socket.SHUT_WR)
+
+
+class MalformedToldTwice(Chat):
+    """Tells of a malformed frame twice."""
+
+    def malformed(self, session: Session, item: Malformed) -> Outbox:
+        return 2 * super().malformed(session, item)
+
+
+class SkipsNothing(Steps):
+    """Takes the data of a frame with an unknown command for the next frame."""
+
+    def whole(self, length: int) -> bool:
+        if self.buffer[1] not in self.commands:
+            self.buffer[2:HEADER_SIZE] = bytes(HEADER_SIZE - 2)
+            return True
+        return super().whole(length)
+
+    def take(self, count: int) -> bytes:
+        unknown = self.buffer[1] not in self.commands
+        return super().take(HEADER_SIZE if unknown else count)

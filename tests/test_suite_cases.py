@@ -278,7 +278,7 @@ WRONG = [
         MUCH,
         "kept-one-mi-b",
         ["SND-12", "DLV-1"],
-        "expected 80 kept messages; got 16 of them",
+        "expected 80 kept messages, once; got ",
     ),
     row(
         MUCH,
@@ -352,34 +352,65 @@ WRONG = [
         "expected a message of each of 92; got 46",
     ),
     row(
-        test_stream.test_more_behind_much_to_deliver,
+        MUCH,
         odd_servers.EchoNotQueued,
         ["SND-2", "SND-7"],
         "expected a message to oneself, and its echo; got 0",
     ),
     row(
-        test_stream.test_more_behind_much_to_deliver,
+        MUCH,
         "errors-not-queued",
-        ["FRM-4", "FRM-12"],
+        ["FRM-4", "SND-5"],
         "expected an error reply; got 0 of them",
     ),
     row(
-        test_stream.test_more_behind_much_to_deliver,
+        MUCH,
         "delivered-again-while-unread",
         ["SND-12", "DLV-1"],
         "expected 80 kept messages, once; got ",
     ),
     row(
-        test_stream.test_more_behind_much_to_deliver,
+        MUCH,
+        "errors-ahead-of-what-waits",
+        ["FRM-4"],
+        "expected an error reply behind what DELIVER brings; got one amid that",
+    ),
+    row(
+        MUCH,
         "deleted-takes-along-what-waits",
         ["SND-12", "SND-9"],
         "expected 5 live messages; got 4 of them",
     ),
     row(
-        test_stream.test_more_behind_much_to_deliver,
+        MUCH,
         "live-ahead-of-half-a-reply",
         ["SND-12", "SND-9"],
         "expected a frame, or the end; got no frame",
+    ),
+    row(
+        test_frm.test_octets_between_frames,
+        "line-ends-skipped",
+        ["FRM-2"],
+        "expected a rejection; got RESPONSE 0",
+    ),
+    row(
+        test_snd.test_recipient_that_does_not_read,
+        "paused-for-good",
+        ["FRM-4"],
+        "got nothing within ",
+        much="some",
+    ),
+    row(
+        test_frm.test_live_message_amid_a_malformed_frame,
+        odd_servers.SkipsNothing,
+        ["FRM-12", "FRM-5"],
+        "expected A < LISTRESPONSE of ",
+    ),
+    row(
+        test_frm.test_live_message_amid_a_malformed_frame,
+        odd_servers.MalformedToldTwice,
+        ["FRM-12", "FRM-5"],
+        "expected a message, an error reply, and a list; got [2, 6, 6]",
     ),
     row(
         test_stream.test_reset_amid_live_messages,
@@ -420,6 +451,11 @@ def test_what_is_said_of_a_server_that_is_wrong(
 RIGHT = [
     # A case, a server, what it makes of free choices; the case's arguments.
     row(
+        test_frm.test_octet_above_ascii_in_long_messages,
+        "closes-in-silence",
+        ["rejections: close (DAT-2)"],
+    ),
+    row(
         test_lim.test_idle_connections,
         "delete-answered",
         ["idle connections: held for 0 s of 60"],
@@ -431,9 +467,9 @@ RIGHT = [
         [],
     ),
     row(
-        test_stream.test_more_behind_much_to_deliver,
+        MUCH,
         odd_servers.RefusesWhereMuchWaits,
-        ["DELETE: silent"],
+        ["rejections: error reply and close (FRM-11)", "DELETE: silent"],
     ),
     row(
         test_frm.test_malformed_again_and_again,
@@ -463,11 +499,11 @@ RIGHT = [
         [],
         kind="of-all-lengths",
     ),
-    row(MUCH, VARIANTS["closes-with-reset"].part, []),
+    row(MUCH, VARIANTS["closes-with-reset"].part, ["DELETE: silent"]),
     row(
         MUCH,
         odd_servers.SessionOutlastsReplies,
-        ["rejections: error reply and close (FRM-11)"],
+        ["rejections: error reply and close (FRM-11)", "DELETE: silent"],
     ),
     row(
         test_snd.test_more_than_three_fields,
@@ -522,14 +558,22 @@ def test_what_is_said_of_a_server_that_is_right_in_a_way_of_its_own(
 
 LEFT_OUT = [
     # A case, a server, why nothing could be said; the case's arguments.
-    *[
-        row(
-            test_stream.test_more_behind_much_to_deliver,
-            server,
-            "the server does not let so much wait, or closes",
-        )
-        for server in ("closes-in-silence", odd_servers.EndsInHalfAFrame)
-    ],
+    row(
+        test_ends.test_life_behind,
+        "closes-in-silence",
+        "the server closes the connection",
+        prelude="a-malformed-frame",
+    ),
+    row(
+        test_frm.test_live_message_amid_a_malformed_frame,
+        "closes-in-silence",
+        "the server closes the connection",
+    ),
+    row(
+        MUCH,
+        odd_servers.EndsInHalfAFrame,
+        "the server does not let so much wait",
+    ),
     row(
         test_stream.test_reset_amid_live_messages,
         "slow-refused",

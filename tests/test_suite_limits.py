@@ -41,11 +41,11 @@ def test_a_server_that_takes_no_more_connections() -> None:
     server = Full()
     server.lives = -1
     with judging(server, timeout=1.0) as run:
-        server.lives = 8
+        server.lives = 9  # one of them is to sweep
         with pytest.raises(Failure) as failed:
             test_lim.test_a_thousand_connections(run)
         assert failed.value.rules == ("LIM-2", "FRM-10", "LIM-1")
-        assert failed.value.got == "no connection: connection refused"
+        assert failed.value.got.startswith("no connection: connection re")
 
 
 def test_a_server_that_serves_too_few_connections_serves_these_again() -> None:
@@ -170,7 +170,7 @@ def test_a_session_that_is_ended_when_an_earlier_one_is_done_with() -> None:
                 account.session = None
         with pytest.raises(Failure) as failed:
             test_lim.test_sessions_behind_others(run)
-        assert failed.value.rules == ("ACC-10", "SND-1")
+        assert failed.value.rules == ("ACC-10", "SND-1", "FRM-10")
 
 
 def test_sessions_that_could_not_be_held(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 DEFAULT_TIMEOUT = 2.0
 """Seconds within which a reply comes, "at once" in the protocol's words."""
-DEFAULT_EXAMPLES = 30
+DEFAULT_EXAMPLES = 20
 """Examples of each property: as many as let a run end within ten seconds."""
 DEFAULT_LIMIT = 600.0
 """Seconds for a run: a server is free to take a second for each reply."""

@@ -1,6 +1,7 @@
 """Faults in what is left of what is over: of a connection, a session, a frame."""
 
 import select
+from collections import Counter
 from collections.abc import Iterable
 from time import monotonic
 
@@ -21,6 +22,7 @@ from tests.parts import (
     Session,
     Steps,
     Unlocked,
+    error,
 )
 from tests.variants.answers import ToldBeforeTheData
 from wirechat.codec import HEADER_SIZE, Command
@@ -251,3 +253,170 @@ class PausedDataForgotten(Steps):
         if len(self.buffer) > HEADER_SIZE and self.came - before > 0.5:
             self.buffer.clear()
         return super().feed(octets)
+
+
+# SND-12, ACC-13: what came together with something bad, and is taken back.
+
+
+class TakenBack(Loop):
+    """A server that takes back what a receive has kept where something in it fails."""
+
+    def requests(self, connection: Connection, items: Items) -> None:
+        before = self.chat.accepted
+        super().requests(connection, items)
+        if any(self.fails(item) for item in items):
+            with self.lock:
+                for account in self.chat.accounts.values():
+                    kept = self.chat.release(account)
+                    self.chat.keep(m for m in kept if m.number <= before)
+
+    def fails(self, item: Frame | Malformed) -> bool:
+        raise NotImplementedError
+
+
+@breaks("SND-12")
+class MalformedTakesBack(TakenBack):
+    """Takes back what is kept where a malformed frame came with it."""
+
+    def fails(self, item: Frame | Malformed) -> bool:
+        return isinstance(item, Malformed) and not item.fatal
+
+
+@breaks("SND-12")
+class WrongVersionTakesBack(TakenBack):
+    """Takes back what is kept where a wrong version came with it."""
+
+    def fails(self, item: Frame | Malformed) -> bool:
+        return isinstance(item, Malformed) and item.fatal
+
+
+@breaks("SND-12")
+class ResetTakesBack(Loop):
+    """Takes back what the last receive has kept where a reset follows."""
+
+    def converse(self, connection: Connection, decoder: Decoder) -> None:
+        before = after = 0
+        while not (decoder.broken or connection.cut_off):
+            octets = connection.receive()
+            if not octets:
+                break
+            before = self.chat.accepted
+            self.requests(connection, decoder.feed(octets))
+            after = self.chat.accepted
+        if connection.wait(select.POLLERR, 0):
+            with self.lock:
+                for account in self.chat.accounts.values():
+                    kept = self.chat.release(account)
+                    self.chat.keep(m for m in kept if not before < m.number <= after)
+
+
+@breaks("ACC-13")
+class DeleteOnNextRequest(Chat):
+    """Removes an account when its connection asks for more, or ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.due: dict[Session, Frame] = {}
+
+    def receive(self, session: Session, item: Frame | Malformed) -> Outbox:
+        self.settle(session)
+        return super().receive(session, item)
+
+    def leave(self, session: Session) -> None:
+        self.settle(session)
+        super().leave(session)
+
+    def settle(self, session: Session) -> None:
+        if session in self.due:
+            super().delete(session, self.due.pop(session))
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        if not session.account:
+            return super().delete(session, frame)
+        self.due[session] = frame
+        return []
+
+
+# What a malformed frame leaves behind.
+
+
+class Marked(Chat):
+    """A chat that remembers which sessions have sent a malformed frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.marked: set[Session] = set()
+
+    def malformed(self, session: Session, item: Malformed) -> Outbox:
+        self.marked.add(session)
+        return super().malformed(session, item)
+
+
+@breaks("ACC-8")
+class LoginBehindMalformedRefused(Marked):
+    """Refuses LOGIN on a connection that has sent a malformed frame."""
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        if session in self.marked and not session.account:
+            return [(session, error("not you"))]
+        return super().login(session, frame)
+
+
+@breaks("ACC-13")
+class DeleteBehindMalformedLeaves(Marked):
+    """Ends the session alone at DELETE behind a malformed frame."""
+
+    def delete(self, session: Session, frame: Frame) -> Outbox:
+        if session in self.marked and session.account:
+            self.leave(session)
+            return []
+        return super().delete(session, frame)
+
+
+@breaks("SND-1")
+class LiveBehindMalformedKept(Marked):
+    """Keeps what is for a session that has sent a malformed frame."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        replies = super().send(session, frame)
+        kept = [m for to, m in replies if to in self.marked and to is not session]
+        self.keep(m for m in kept if isinstance(m, Message))
+        return [r for r in replies if r[1] not in kept]
+
+
+@breaks("FRM-12")
+class HundredMalformedEnd(Chat):
+    """Answers nothing more to malformed frames when there were a hundred."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count: Counter[Session] = Counter()
+
+    def malformed(self, session: Session, item: Malformed) -> Outbox:
+        self.count[session] += 1
+        return [] if self.count[session] > 100 else super().malformed(session, item)
+
+
+@breaks("SND-1")
+class IdleForTwoSecondsAway(Chat):
+    """Keeps what is for a session that has asked for nothing for two seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: dict[Session, float] = {}
+
+    def receive(self, session: Session, item: Frame | Malformed) -> Outbox:
+        self.asked[session] = monotonic()
+        return super().receive(session, item)
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        recipient = self.accounts.get(frame.fields[1])
+        there = recipient.session if recipient else None
+        if recipient is None or there is None or there is session:
+            return super().send(session, frame)
+        if monotonic() - self.asked[there] < 2:
+            return super().send(session, frame)
+        recipient.session = None
+        replies = super().send(session, frame)
+        recipient.session = there
+        return replies

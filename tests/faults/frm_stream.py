@@ -377,3 +377,13 @@ class ReadsALittleBeforeItCloses(Connection):
 
     def discard(self, octets: int, seconds: float) -> None:
         super().discard(4096, 0)
+
+
+@breaks("FRM-2")
+class LineEndsSkipped(Steps):
+    """Skips line ends in front of a frame."""
+
+    def next(self) -> Frame | Malformed | None:
+        while self.buffer[:1].isspace():
+            del self.buffer[0]
+        return super().next()

@@ -585,3 +585,31 @@ class FilterUpTo8192(Chat):
 
     def matching(self, pattern: str) -> Iterable[str]:
         return super().matching(pattern[:8192])
+
+
+class ListsCut(Chat):
+    """A chat in which lists of certain sizes are not whole."""
+
+    def list_names(self, session: Session, frame: Frame) -> Outbox:
+        ((to, reply),) = super().list_names(session, frame)
+        names = self.cut(reply[HEADER_SIZE:])
+        return [(to, encode_data(Command.LISTRESPONSE, names))]
+
+    def cut(self, names: bytes) -> bytes:
+        raise NotImplementedError
+
+
+@breaks("LST-2")
+class ListOf1024Cut(ListsCut):
+    """Cuts the last octet from a list of exactly 1,024."""
+
+    def cut(self, names: bytes) -> bytes:
+        return names[:-1] if len(names) == 1024 else names
+
+
+@breaks("LST-2")
+class ListOf256Empty(ListsCut):
+    """Looks at one octet of a list's length, to see whether it is empty."""
+
+    def cut(self, names: bytes) -> bytes:
+        return names if len(names) % 256 else b""

@@ -3,10 +3,11 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 from tests.faults.registry import breaks
 from tests.parts import Account, Chat, Frame, Message, Outbox, Session, error
-from wirechat.codec import Command
+from wirechat.codec import Command, encode_data
 from wirechat.rules import ONLINE
 
 # ACC-3, ACC-4: what is kept, in boxes that have names of their own.
@@ -272,3 +273,57 @@ class NamesOfYaml(WordsRefused):
     """Refuses yes and no, which YAML makes something else of."""
 
     words = "yes|no|on|off|y|n"
+
+
+# ACC-9, SND-6: what else is taken for a name.
+
+
+class Numbered(Chat):
+    """A chat that knows accounts by their numbers, too."""
+
+    def named(self, name: str) -> str:
+        known = list(self.accounts)
+        if name in known or not name.isdecimal() or int(name) >= len(known):
+            return name
+        return known[int(name)]
+
+
+@breaks("SND-6")
+class RecipientByNumber(Numbered):
+    """Sends to the account with that number where no account has the name."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        sender, recipient, text = frame.fields
+        data = "|||".join([sender, self.named(recipient), text]).encode()
+        return super().send(session, frame._replace(data=data))
+
+
+@breaks("ACC-9")
+class LoginByNumber(Numbered):
+    """Logs in to the account with that number where no account has the name."""
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        name = self.named(frame.fields[0])
+        return super().login(session, frame._replace(data=name.encode()))
+
+
+@breaks("LST-2")
+class FilterPercentDecoded(Chat):
+    """Takes %61 in a filter for a."""
+
+    def matching(self, pattern: str) -> Iterable[str]:
+        return super().matching(unquote(pattern, "latin-1"))
+
+
+@breaks("SND-1")
+class OneselfByItsBeginning(Chat):
+    """Takes a recipient for the sender whose name begins with the recipient's."""
+
+    def send(self, session: Session, frame: Frame) -> Outbox:
+        sender, recipient, _ = frame.fields
+        own = session.account is not None and session.account.name == sender
+        other = recipient != sender and recipient in self.accounts
+        if own and other and sender.startswith(recipient):
+            echo = encode_data(Command.SEND, frame.data)
+            return [(session, echo), (session, echo)]
+        return super().send(session, frame)

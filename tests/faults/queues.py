@@ -1,6 +1,7 @@
 """Faults in what waits for a client that does not read."""
 
-from collections import deque
+import select
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from tests.faults.registry import breaks
@@ -121,3 +122,49 @@ class UnsentComesBackByName(Chat):
             Message.of(m, self.accounts.get(m.recipient.name, m.recipient), m.number)
             for m in messages
         )
+
+
+@breaks("FRM-4")
+class ErrorsAheadOfWhatWaits(Connection):
+    """Sends error replies ahead of what waits, behind the frame that is on its way."""
+
+    def put(self, frames: list[bytes], live: int = 0) -> None:
+        if others := [frame for frame in frames if not is_error(frame)]:
+            super().put(others, live)
+        errors = [frame for frame in frames if is_error(frame)]
+        if errors and not self._batches:
+            super().put(errors, live)
+        elif errors:
+            self.insert(b"".join(errors))
+
+    def insert(self, octets: bytes) -> None:
+        first, recipient = self._batches[0], self.session.account
+        cut = at = 0
+        while cut < self._sent:
+            cut += len(first.frames[at])
+            at += 1
+        rest = Batch(first.frames[at:], first.octets[cut:], first.live, recipient)
+        begun = first.octets[self._sent : cut]
+        self._batches[0] = rest
+        self._batches.appendleft(Batch([], memoryview(octets), 0, recipient))
+        self._batches.appendleft(Batch([], begun, 0, recipient))
+        self._sent = 0
+        self.queued += len(octets)
+
+
+@breaks("FRM-4")
+class PausedForGood(Server):
+    """Reads nothing more of a client when much waits for it the second time."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port=port)
+        self.paused: Counter[Connection] = Counter()
+
+    def drain(
+        self, connection: Connection, most: int, seconds: float | None = None
+    ) -> None:
+        if seconds is None and connection.queued > 131_072:
+            self.paused[connection] += 1
+            if self.paused[connection] > 1:
+                connection.wait(select.POLLHUP)
+        super().drain(connection, most, seconds)

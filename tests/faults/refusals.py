@@ -1,5 +1,7 @@
 """Faults in what is refused: the text, and what is left of it."""
 
+from collections import Counter
+
 from tests.faults.registry import breaks
 from tests.parts import (
     Chat,
@@ -8,6 +10,7 @@ from tests.parts import (
     Outbox,
     Session,
     error,
+    is_error,
 )
 from wirechat.codec import Command, encode_data
 
@@ -104,3 +107,60 @@ class CreateInSessionFreesName(Chat):
             self.release(account)
             del self.accounts[account.name]
         return super().create(session, frame)
+
+
+@breaks("ACC-2")
+class RefusedCreateEndRemoves(Chat):
+    """Removes, with a connection, the account that it tried to make, if offline."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: dict[Session, str] = {}
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        if frame.fields[0] in self.accounts and not session.account:
+            self.wanted[session] = frame.fields[0]
+        return super().create(session, frame)
+
+    def leave(self, session: Session) -> None:
+        super().leave(session)
+        account = self.accounts.get(self.wanted.pop(session, ""))
+        if account and not account.session:
+            self.release(account)
+            del self.accounts[account.name]
+
+
+@breaks("ACC-7")
+class RefusedCreateReserves(Chat):
+    """Refuses CREATE in a session, and has the username taken from then on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reserved: set[str] = set()
+
+    def create(self, session: Session, frame: Frame) -> Outbox:
+        (name,) = frame.fields
+        if session.account:
+            self.reserved.add(name)
+        elif name in self.reserved and name not in self.accounts:
+            return [(session, error("this username is taken"))]
+        return super().create(session, frame)
+
+
+@breaks("ACC-8")
+class LockedBehindTenRefusals(Chat):
+    """Refuses each LOGIN to an account that ten were refused to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: Counter[str] = Counter()
+
+    def login(self, session: Session, frame: Frame) -> Outbox:
+        (name,) = frame.fields
+        replies = super().login(session, frame)
+        if is_error(replies[0][1]) and name in self.accounts:
+            self.refused[name] += 1
+        elif self.refused[name] >= 10 and session.account:
+            self.leave(session)
+            return [(session, error("this account is locked"))]
+        return replies

@@ -14,15 +14,18 @@ from tests.parts import (
     Frame,
     Items,
     Loop,
+    Malformed,
     Message,
     Outbox,
     Server,
     Session,
+    Steps,
     Unlocked,
     altered,
     error,
     messages,
 )
+from tests.variants.answers import ExtraFieldsDelivered
 from wirechat.codec import HEADER_SIZE, Command, encode_data
 
 
@@ -571,3 +574,29 @@ class DropsWhatIsNotTaken(SmallBuffer):
     def put(self, frames: list[bytes], live: int = 0) -> None:
         if not (live and self.queued):
             super().put(frames, live)
+
+
+@breaks("SND-9")
+class ColoursStripped(Altering):
+    """Strips the colours of a terminal from a message."""
+
+    def text(self, text: bytes) -> bytes:
+        return re.sub(rb"\x1b\[[0-9;]*m", b"", text)
+
+
+@breaks("DAT-2")
+class LongMessagesUnchecked(Steps):
+    """Looks for octets above 0x7F in the first 1,024 octets of data."""
+
+    def ascii(self, data: bytes) -> bool:
+        return data[:1024].isascii()
+
+
+@breaks("SND-10")
+class FieldsBehind16Dropped(ExtraFieldsDelivered):
+    """Delivers SEND with more than three fields, but no more than sixteen."""
+
+    def frame(self, command: int, data: bytes) -> Frame | Malformed | None:
+        if command == Command.SEND:
+            data = b"|||".join(data.split(b"|||")[:16])
+        return super().frame(command, data)

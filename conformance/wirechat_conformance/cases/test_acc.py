@@ -260,6 +260,7 @@ def test_usernames_like_numbers(run: Run) -> None:
 
 REFUSED: Mapping[str, tuple[str, bool, int, tuple[str, ...]]] = {
     "create-of-one-that-exists": ("ACC-2", False, frames.CREATE, ("a",)),
+    "create-of-one-offline": ("ACC-2", False, frames.CREATE, ("b",)),
     "login-to-nobody": ("ACC-9", False, frames.LOGIN, ("nobody",)),
     "login-to-one-online": ("ACC-10", False, frames.LOGIN, ("a",)),
     "send-before-login": ("SND-4", False, frames.SEND, ("b", "a", "no")),
@@ -285,13 +286,20 @@ def test_one_refusal(run: Run, kind: str) -> None:
         script.leave("B")
         script.send("A", frames.SEND, a, b, b"kept")
         script.receive("A", frames.SEND, a, b, b"kept")
+        request = [names.get(field, field.encode()) for field in fields]
         script.open("C")
         if in_session:
             script.login("C", b)
-        script.send("C", command, *(names.get(f, f.encode()) for f in fields))
+        else:
+            script.open("X")
+            script.send("X", command, *request)
+            script.error("X")
+            script.leave("X")
+        script.send("C", command, *request)
         script.error("C")
         if not in_session:
-            script.login("C", b)
+            script.perform(steps.Repeat("C", frames.LOGIN, (b,)))
+            script.receive("C", frames.RESPONSE)
         script.send("C", frames.DELIVER)
         script.receive("C", frames.SEND, a, b, b"kept")
         for sender, recipient, own, other in ((a, b, "A", "C"), (b, a, "C", "A")):
@@ -303,6 +311,15 @@ def test_one_refusal(run: Run, kind: str) -> None:
         script.delete("C")
         script.send("C", frames.CREATE, b)
         script.receive("C", frames.RESPONSE)
+        script.leave("C")
+        script.open("D", "E")
+        script.perform(steps.Repeat("D", frames.LOGIN, (b,)))
+        script.receive("D", frames.RESPONSE)
+        script.send("A", frames.SEND, a, b, b"live")
+        script.receive("A", frames.SEND, a, b, b"live")
+        script.receive("D", frames.SEND, a, b, b"live")
+        script.send("E", frames.CREATE, names["nobody"])
+        script.receive("E", frames.RESPONSE)
 
 
 @pytest.mark.rules("ACC-10", "SND-1")

@@ -51,6 +51,7 @@ def test_each_end(run: Run) -> None:
             script.receive(kind, frames.RESPONSE)
             keep_for(script, sender, name, kind)
             script.rules = ("FRM-9",)
+            script.octets(kind, last)
             end(script, kind, last, how)
             script.rules = ("FRM-10",)
             script.open("Next")
@@ -77,15 +78,123 @@ def keep_for(script: Script, sender: bytes, name: bytes, connection: str) -> Non
 
 def end(script: Script, connection: str, last: bytes, how: End) -> None:
     """End a connection behind these octets, which the server has by then."""
-    if last:
-        script.octets(connection, last)
-        script.run.check_witness()
+    script.run.check_witness()
     if last in REJECTED.values():
         script.connections[connection].peer.end(script.run.patience.bound)
     script.perform(how(connection))
     if how is steps.HalfClose:
         while script.any(connection):
             pass  # a malformed frame may be told of before its data is there
+
+
+PRELUDES: dict[str, tuple[int, bytes]] = {
+    "a-malformed-frame": (UNKNOWN, b"x"),
+    "a-wrong-count": (frames.DELETE, b"x"),
+    "a-refusal": (frames.SEND, b"nobody|||nobody|||no"),
+    "a-list": (frames.LIST, b"nobody"),
+    "a-delivery": (frames.DELIVER, b""),
+}
+"""Requests that change nothing, of which a program may remember something."""
+
+
+@pytest.mark.beside(10)
+@pytest.mark.parametrize(
+    "prelude",
+    [
+        pytest.param(p, marks=pytest.mark.rules("ACC-1", "ACC-8", "ACC-13", "SND-1"))
+        for p in PRELUDES
+    ],
+)
+def test_life_behind(run: Run, prelude: str) -> None:
+    """Whatever came before, a connection serves two accounts as it serves any."""
+    with Script(run) as script:
+        script.open("A")
+        friend, offline = script.account("Friend"), script.account("Offline")
+        script.leave("Offline")
+        names = run.names.fresh(), run.names.fresh()
+        for name in names:
+            ask(script, *PRELUDES[prelude])
+            if not script.serves("A"):
+                pytest.skip("the server closes the connection")
+            script.rules = ("ACC-1",)
+            script.send("A", frames.CREATE, name)
+            script.receive("A", frames.RESPONSE)
+            ask(script, *PRELUDES[prelude])
+            script.rules = "SND-1", "SND-3"
+            sent = [(name, friend, b"1"), (name, offline, b"2"), (name, friend, b"3")]
+            octets = [frames.frame(frames.SEND, *message) for message in sent]
+            script.octets("A", b"".join(octets))
+            for message in sent:
+                script.receive("A", frames.SEND, *message)
+            script.receive("Friend", frames.SEND, name, friend, b"1")
+            script.receive("Friend", frames.SEND, name, friend, b"3")
+            script.rules = ("SND-1",)
+            script.send("Friend", frames.SEND, friend, name, b"live")
+            script.receive("Friend", frames.SEND, friend, name, b"live")
+            script.receive("A", frames.SEND, friend, name, b"live")
+            script.rules = ("ACC-13",)
+            script.delete("A")
+            script.send("Friend", frames.LIST, name)
+            script.listed("Friend")
+            script.send("Friend", frames.SEND, friend, name, b"late")
+            script.error("Friend")
+        script.rules = ("ACC-8",)
+        script.perform(steps.Repeat("A", frames.LOGIN, (offline,)))
+        script.receive("A", frames.RESPONSE)
+        script.rules = "SND-3", "DLV-1"
+        script.send("A", frames.DELIVER)
+        for name in names:
+            script.receive("A", frames.SEND, name, offline, b"2")
+
+
+def ask(script: Script, command: int, data: bytes) -> None:
+    """Ask for something, whatever the reply; a fence tells that it is there."""
+    script.send("A", command, data)
+    script.send("A", frames.LIST, script.run.unused)
+    lists = 1 + (command == frames.LIST)
+    while lists and (reply := script.any("A")):
+        lists -= reply.command == frames.LISTRESPONSE
+
+
+@pytest.mark.rules("SND-3", "SND-12", "ACC-13", "FRM-4")
+def test_kept_ahead_of_trouble(run: Run) -> None:
+    """What was accepted is kept, whatever its sender does next, or in one segment."""
+    nobody = run.unused
+    tails = {
+        **{kind: (last, how) for kind, (last, how) in ENDS.items()},
+        "refused": (frames.frame(frames.SEND, nobody, nobody, b"no"), steps.HalfClose),
+        "malformed": (frames.frame(UNKNOWN), steps.HalfClose),
+    }
+    with Script(run, "SND-12", "SND-3") as script:
+        recipient, friend = script.account("Recipient"), script.account("Friend")
+        script.leave("Recipient")
+        names = []
+        for kind, (last, how) in tails.items():
+            names.append(script.account(kind))
+            sent = [
+                frames.frame(frames.SEND, names[-1], name, b"hi")
+                for name in (friend, recipient)
+            ]
+            script.octets(kind, b"".join([*sent, last]))
+            script.receive(kind, frames.SEND, names[-1], friend, b"hi")
+            script.receive(kind, frames.SEND, names[-1], recipient, b"hi")
+            script.receive("Friend", frames.SEND, names[-1], friend, b"hi")
+            end(script, kind, last, how)
+        script.open("Again")
+        script.login("Again", recipient)
+        script.send("Again", frames.DELIVER)
+        for name in names:
+            script.receive("Again", frames.SEND, name, recipient, b"hi")
+        script.rules = "ACC-13", "FRM-4"
+        for kind, (last, how) in tails.items():
+            if how is not steps.Reset:  # which may overtake it
+                name = script.account(kind)
+                script.octets(kind, frames.frame(frames.DELETE) + last)
+                end(script, kind, last, how)
+                script.open("New")
+                script.perform(steps.Repeat("New", frames.CREATE, (name,)))
+                script.receive("New", frames.RESPONSE)
+                script.delete("New")
 
 
 @pytest.mark.examples

@@ -1,5 +1,7 @@
 """Frames: sweeps over all values, and malformed ones many times."""
 
+from collections.abc import Callable
+
 import pytest
 
 from wirechat_conformance import frames, steps
@@ -50,6 +52,34 @@ def test_every_wrong_version(run: Run) -> None:
     sweep(run, "FRM-2", wrong)
 
 
+LEADS = [b"\n", b"\r", b" ", b"\t", b"\xff"]
+"""Octets in front of a frame that a program may skip."""
+HTTP = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.beside(10)
+@pytest.mark.rules("FRM-2", "FRM-1")
+def test_octets_between_frames(run: Run) -> None:
+    """There is nothing between frames: what stands there is the next one's version."""
+    with Script(run, "FRM-2") as script:
+        script.open("B")
+        for lead in LEADS:
+            name = run.names.fresh()
+            script.open("A")
+            script.octets("A", lead + frames.frame(frames.CREATE, name))
+            script.perform(steps.HalfClose("A"))
+            while reply := script.any("A"):
+                if not is_error(reply):
+                    script.fail("a rejection", reply)
+            script.send("B", frames.LIST, name)
+            script.listed("B")
+        script.open("A")
+        script.octets("A", HTTP)
+        script.perform(steps.HalfClose("A"))
+        while script.any("A"):
+            pass  # a frame, if anything
+
+
 @pytest.mark.examples
 @pytest.mark.beside(50)
 @pytest.mark.rules("FRM-5")
@@ -71,11 +101,58 @@ def test_every_unknown_command_without_data(run: Run) -> None:
 
 @pytest.mark.examples
 @pytest.mark.beside(50)
+@pytest.mark.rules("ACC-6")
+def test_every_control_character(run: Run) -> None:
+    """Each control character is rejected in a username, wherever it is."""
+    octets = [*range(0x20), 0x7F]
+    names = [(run.names.fresh(), bytes([octet])) for octet in octets]
+    wrong = [name + octet for name, octet in names]
+    wrong += [name[:4] + octet + name[4:] for name, octet in names]
+    sweep(run, "ACC-6", [frames.frame(frames.CREATE, name) for name in wrong])
+
+
+NAMING: dict[str, Callable[[int, bytes], bytes]] = {
+    "DAT-2": lambda command, name: frames.frame(command, name + b"\x80"),
+    "DAT-3": lambda command, name: frames.frame(command, name, b"x"),
+    "FRM-2": lambda command, name: b"\1" + frames.frame(command, name)[1:],
+}
+"""Malformed frames in which a username stands, by the rule that each breaks."""
+
+
+@pytest.mark.beside(10)
+@pytest.mark.parametrize(
+    "rule", [pytest.param(r, marks=pytest.mark.rules(r, "ACC-1")) for r in NAMING]
+)
+def test_malformed_frames_leave_no_mark(run: Run, rule: str) -> None:
+    """A username that stood in a malformed frame can be made, and logged in to."""
+    with Script(run, rule) as script:
+        for command in (frames.CREATE, frames.LOGIN):
+            name = run.names.fresh()
+            damaged = NAMING[rule](command, name)
+            for exists in (False, True):
+                script.open("A")
+                script.octets("A", damaged)
+                script.rejected("A")
+                script.perform(steps.Close("A"))
+                script.open("B")
+                if exists:
+                    script.login("B", name)
+                else:
+                    script.create("B", name)
+                script.leave("B")
+
+
+@pytest.mark.examples
+@pytest.mark.beside(50)
 @pytest.mark.rules("DAT-2")
 def test_every_octet_above_ascii(run: Run) -> None:
-    """Each octet above 0x7F is rejected in a filter."""
+    """Each octet above 0x7F is rejected in a filter, and in a username."""
     octets = range(0x80, 0x100)
-    wrong = [frames.frame(frames.LIST, run.unused + bytes([octet])) for octet in octets]
+    wrong = [
+        frames.frame(command, run.names.fresh() + bytes([octet]))
+        for command in (frames.LIST, frames.CREATE)
+        for octet in octets
+    ]
     sweep(run, "DAT-2", wrong)
 
 
@@ -125,6 +202,7 @@ MALFORMED: dict[str, list[tuple[int, bytes]]] = {
     ],
     "DAT-3": [
         (frames.DELIVER, b"x"),
+        (frames.DELIVER, b"x" * 256),
         (frames.DELETE, b" "),
         (frames.DELIVER, b"\n"),
         (frames.DELETE, b"%b"),
@@ -135,6 +213,8 @@ MALFORMED: dict[str, list[tuple[int, bytes]]] = {
     "SND-10": [(frames.SEND, b"%b|||%b"), (frames.SEND, b""), (frames.SEND, b"%b")],
 }
 """Malformed frames, by the rule that each breaks; ``%b`` stands for one's username."""
+HUNDREDS = 300
+"""Malformed frames on one connection: more than an octet counts."""
 TIMES = 4
 """How often each of them is sent."""
 
@@ -169,6 +249,68 @@ def test_malformed_again_and_again(run: Run, rule: str) -> None:
         script.receive("C", frames.SEND, name, name, b"hi")
         script.send("C", frames.DELIVER)
         script.receive("C", frames.SEND, sender, name, b"kept")
+
+
+@pytest.mark.examples
+@pytest.mark.rules("FRM-12")
+def test_malformed_hundreds_of_times(run: Run) -> None:
+    """However many frames were malformed, the connection is as usable as before."""
+    with Script(run, "FRM-12") as script:
+        script.open("A")
+        script.errors("A", UNKNOWN, [(b"x",)] * HUNDREDS)
+
+
+@pytest.mark.beside(10)
+@pytest.mark.rules("FRM-12", "FRM-5", "SND-1")
+def test_live_message_amid_a_malformed_frame(run: Run) -> None:
+    """A live message comes amid a malformed frame, which is skipped all the same."""
+    with Script(run, "FRM-12", "FRM-5") as script:
+        name, sender = script.account("A"), script.account("B")
+        data = frames.frame(frames.DELETE) + frames.frame(frames.LIST, name)
+        script.octets("A", frames.header(UNKNOWN, len(data)))
+        run.check_witness()
+        script.send("B", frames.SEND, sender, name, b"live")
+        script.receive("B", frames.SEND, sender, name, b"live")
+        run.check_witness()
+        script.octets("A", data)
+        script.send("A", frames.LIST, name)
+        replies = [script.any("A"), script.any("A"), script.any("A")]
+        if None in replies:
+            pytest.skip("the server closes the connection")
+        commands = sorted(reply.command for reply in replies if reply)
+        if commands != [frames.SEND, frames.RESPONSE, frames.LISTRESPONSE]:
+            script.fail("a message, an error reply, and a list", str(commands))
+        script.fence("A")
+        script.send("A", frames.LIST, name)
+        script.listed("A", name)
+
+
+@pytest.mark.examples
+@pytest.mark.rules("DAT-2", "SND-9")
+def test_octet_above_ascii_in_long_messages(run: Run) -> None:
+    """A message with an octet above 0x7F is rejected, however long, and cut there.
+
+    Its twin without that octet is delivered.
+    """
+    with Script(run, "DAT-2") as script:
+        for length in (100, 1100, 4200, 16_500, 65_000):
+            for at in (0, length // 2, length - 1):
+                if not script.serves("A"):
+                    name = script.account("A")
+                right = frames.frame(frames.SEND, name, name, b"m" * length)
+                bad = len(right) - length + at
+                wrong = right[:bad] + b"\x80" + right[bad + 1 :]
+                for cut in (len(wrong), bad, bad + 1):
+                    if not script.serves("A"):
+                        break
+                    script.octets("A", wrong[:cut])
+                    run.check_witness()
+                    script.octets("A", wrong[cut:])
+                    script.rejected("A")
+            if script.serves("A"):
+                script.octets("A", right)
+                script.receive("A", frames.SEND, name, name, b"m" * length)
+                script.receive("A", frames.SEND, name, name, b"m" * length)
 
 
 @pytest.mark.rules("FRM-5", "FRM-6")

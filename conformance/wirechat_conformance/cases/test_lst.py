@@ -147,7 +147,7 @@ def test_filters_of_all_lengths(run: Run) -> None:
     with Script(run, "LST-2") as script:
         name = script.account("A")
         script.open("B")
-        for power in (2**bit for bit in range(5, 15)):
+        for power in (*ROUND, *(2**bit for bit in range(5, 15))):
             for length in (power - 1, power, power + 1):
                 stars = b"*" * (length - len(name))
                 script.send("A", frames.LIST, stars + name)
@@ -215,6 +215,45 @@ def test_filters_of_many_pieces(run: Run) -> None:
             script.listed("A", name)
             script.send("A", frames.LIST, b"*" + piece[:-1] + b"_*")
             script.listed("A")
+        for count in range(1, 5):
+            for piece in (name[:count] + b"*", b"*" + name[-count:]):
+                script.send("A", frames.LIST, piece)
+                script.listed("A", name, others=True)
+
+
+ROUND = [100, 200, 500, 1000, 2000, 5000, 10_000]
+"""Sizes that people choose for buffers."""
+SIZES = [power + by for power in (64, 256, 512, 1024) for by in (-1, 0, 1)]
+"""Octets of lists of which a program may lose count, or the last one."""
+LAST = 12
+"""Octets that are left over for the last username of a list, and its separator."""
+
+
+@pytest.mark.examples
+@pytest.mark.rules("LST-2", "ACC-4")
+def test_lists_of_many_sizes(run: Run) -> None:
+    """A list is whole, however long, and so are usernames of all lengths in it."""
+    with Script(run, "LST-2", "ACC-4") as script:
+        stem = script.account("A")
+        names = [stem]
+        for size in SIZES[:: 2 if run.slow else 1]:
+            while (left := size - len(b"|||".join([*names, b""]))) > 32:
+                names.append(offline(script, stem, len(names), min(32, left - LAST)))
+            last = offline(script, stem, len(names), left)
+            script.send("A", frames.LIST, stem + b"*")
+            script.listed("A", *names, last)
+            script.open("Last")
+            script.login("Last", last)
+            script.delete("Last")
+
+
+def offline(script: Script, stem: bytes, number: int, length: int) -> bytes:
+    """Make an account with a username of this length, and leave it."""
+    name = (stem + b"%02d" % number).ljust(length, b"x")
+    script.open("Made")
+    script.create("Made", name)
+    script.leave("Made")
+    return name
 
 
 LETTERS = b"abcdefghijklmnopqrstuvwxyz"

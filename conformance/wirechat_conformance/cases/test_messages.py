@@ -10,6 +10,8 @@ from wirechat_conformance.script import Script
 
 pytestmark = pytest.mark.beside(10)
 POWERS = [1 << bit for bit in range(5, 17)]
+ROUND = [100, 200, 500, 536, 1000, 1200, 1448, 1460, 1500, 2000, 4000, 5000, 10_000]
+"""Sizes that people choose for buffers, or networks for segments."""
 LONG = 8192
 """From here on only data and frames of such lengths are sent: that is much."""
 MOST = 65_536
@@ -61,6 +63,26 @@ WORDS = [
         b"x" * 1000,
     ],
 ]
+WORDS += [
+    *[
+        b"ping",
+        b"\x01VERSION\x01",
+        b"\x1b[1;31mred\x1b[0m",
+        b"<b>x</b>",
+        b"{{x}}",
+        b"{0}",
+    ],
+    *[
+        b"&#65;",
+        b"&amp;",
+        b"\\u0041",
+        b"${USER}",
+        b"%PATH%",
+        b"https://x/?y=1",
+        b"+AGE-",
+    ],
+    *[b"=\r\nx", b"x\r\n.\r\ny", b"From x\nFrom y", b"=?utf-8?q?x?=", b"[b]x[/b]"],
+]
 """What means something elsewhere."""
 
 
@@ -80,7 +102,7 @@ def lengths() -> list[bytes]:
         for part in before
         for by in (-1, 0, 1)
         if power < LONG or part == NAMES or (part and not by)
-    }
+    } | {size - part for size in ROUND for part in before}
     all_lengths = sorted({*near, *range(130)})
     return [FILLER[:length] for length in all_lengths if 0 <= length <= MOST - NAMES]
 

@@ -15,7 +15,7 @@ AROUND = [
     *[b"%b%%", b'"%b"', b"'%b'", b"%b@host", b"@%b", b"#%b", b"\\%b", b"%b,x", b"%b;x"],
     *[b"%b:x", b"%b|x", b"x|%b", b"%b&x", b"%b=x", b"<%b>", b"(%b)", b"{%b}", b"%b{1}"],
     *[b"^%b", b"%b$", b"^%b$", b"%b+", b"%b\\", b"%b\\E", b"%b\\Ex", b"%b' --"],
-    *[b"%b()", b"|%b", b"||%b"],
+    *[b"%b()", b"|%b", b"||%b", b"%b#x", b"%b//x", b"/%b/", b"%b{a..z}", b"%b%%20"],
 ]
 """Names in which a username stands with something around it."""
 BARS = [b"%b|", b"%b||"]
@@ -26,10 +26,13 @@ CUT: list[Callable[[bytes], bytes]] = [
     *[lambda n: n.upper(), lambda n: n.title(), lambda n: n + n[-1:]],
     *[lambda n: n[::-1], lambda n: n[1:] + n[:1]],
     lambda n: n[4:5] + n[1:4] + n[:1] + n[5:],
+    *[lambda n: b"%%%02x" % n[0] + n[1:], lambda n: n + b"x" * 256],
+    lambda n: n[:-1] + b"{%b}" % n[-1:],
+    lambda n: n[:-1] + b"{%b..z}" % n[-1:],
 ]
 UNFIT = [
     *[b"%b\n", b"%b\r\n", b"\n%b", b"%b\t", b"%b\0", b"\0%b", b"%b\0x", b"%b\nx"],
-    *[b"%b\x7f", b"%bx\b", b"%b*", b"*%b", b"\x1b%b", b"%b\x0b", b"%b\x1a"],
+    *[b"%b\r", b"%b\x7f", b"%bx\b", b"%b*", b"*%b", b"\x1b%b", b"%b\x0b", b"%b\x1a"],
 ]
 """What no username should hold (ACC-6), so that its frame may well be rejected."""
 NOTHING = [
@@ -37,6 +40,8 @@ NOTHING = [
     *[b"false", b"NaN", b"NONE", b"anonymous", b"unknown", b"guest", b"server"],
 ]
 """What programs make of a username that isn't there."""
+NUMBERS = [b"%d" % number for number in range(10)]
+"""What a program may know accounts by besides their names."""
 INHERITED = [b"__proto__", b"__defineGetter__", b"__class__", b"__init__", b"length"]
 """What the tables of some languages hold from the first."""
 
@@ -45,6 +50,8 @@ LENGTH = 12
 program does with the beginning of a name shows, whoever else there is."""
 REFUSALS = 1030
 """Error replies on one connection: more than an octet counts, more than a thousand."""
+REFUSED = 20
+"""Sessions that are refused: more than a program may have patience for."""
 LOGINS = 260
 """Sessions of one account: more than an octet counts."""
 
@@ -70,7 +77,7 @@ def test_login_to_nearly_a_name(run: Run) -> None:
     with Script(run, "ACC-9") as script:
         name = script.account("A", LENGTH)
         script.leave("A")
-        wrong = near(name) + nobody(run, script, INHERITED)
+        wrong = near(name) + nobody(run, script, INHERITED + NUMBERS)
         wrong += [bars % name for bars in BARS]
         script.open("B")
         script.errors("B", frames.LOGIN, [(other,) for other in wrong])
@@ -102,6 +109,8 @@ def test_login_again_and_again(run: Run) -> None:
     """However often there was a session, the next one is as good."""
     with Script(run, "ACC-8") as script:
         name = script.account("A")
+        script.open("Refused")
+        script.errors("Refused", frames.LOGIN, [(name,)] * REFUSED)
         script.leave("A")
         for number in range(4 if run.slow else LOGINS):
             connection = f"L{number}"
@@ -143,7 +152,7 @@ def test_send_to_nearly_a_name(run: Run) -> None:
     with Script(run, "SND-6") as script:
         sender, name = script.account("A"), script.account("B", LENGTH)
         wrong = near(name) + [unfit % name for unfit in UNFIT]
-        wrong += nobody(run, script, INHERITED)
+        wrong += nobody(run, script, INHERITED + NUMBERS)
         script.errors("A", frames.SEND, [(sender, other, b"hi") for other in wrong])
         script.fence("A", "B")
         script.send("A", frames.LIST, name + b"*")

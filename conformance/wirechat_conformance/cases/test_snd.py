@@ -17,8 +17,8 @@ from wirechat_conformance.script import Script, messages_of
 @pytest.mark.rules("SND-10")
 @pytest.mark.parametrize(
     "message",
-    [b"one|||two", b"|||", b"one||||||", b"a|||b|||c|||d"],
-    ids=["four", "four-empty", "five", "six"],
+    [b"one|||two", b"|||", b"one||||||", b"a|||b|||c|||d", b"|||".join([b"x"] * 257)],
+    ids=["four", "four-empty", "five", "six", "259"],
 )
 def test_more_than_three_fields(run: Run, message: bytes) -> None:
     """SEND with more than three fields is rejected, or delivered as it came."""
@@ -186,7 +186,7 @@ def accepted_of(
 
 
 @pytest.mark.examples
-@pytest.mark.rules("SND-14", "SND-12", "SND-1")
+@pytest.mark.rules("SND-14", "SND-12", "SND-1", "FRM-4")
 @pytest.mark.parametrize("much", LONG)
 def test_recipient_that_does_not_read(run: Run, much: str) -> None:
     """Whoever sends to a recipient that does not read is answered as ever.
@@ -235,29 +235,35 @@ def test_recipient_that_does_not_read(run: Run, much: str) -> None:
             script.fail(f"all {len(accepted)} messages", f"{len(got)} of them")
         if much == "some":
             if connected and every and not kept:
-                behind_again(script, message)
+                for asked in (False, True):
+                    behind_again(script, message, asked=asked)
             return
         how = "cut off" if not connected else "kept for" if kept else "waited for"
         refused = "" if every else ", then its senders are refused"
         run.chose("recipient that does not read", how + refused)
 
 
-def behind_again(script: Script, message: tuple[bytes, bytes]) -> None:
+def behind_again(script: Script, message: tuple[bytes, bytes], *, asked: bool) -> None:
     """See that who fell behind and caught up is sent to when it is behind once more.
 
-    It only reads: what waits until it asks for something is not sent at once. The
-    server may have had enough of it by now, and cut it off, or keep the messages.
+    It only reads at first: what waits until it asks for something is not sent at once.
+    The server may have had enough of it by now, and cut it off, or keep the messages.
     """
     script.rules = ("SND-14",)
     accepted, _ = accepted_of(script, message, batches(LONG["some"], short=0))
-    script.rules = ("SND-1",)
+    if asked and script.serves("B"):
+        script.send("B", frames.LIST, script.run.unused)
+    script.rules = ("FRM-4",) if asked else ("SND-1",)
     got: list[bytes] = []
     try:
         while len(got) < len(accepted) and (one := messages_of(script, "B", 1)[0]):
             got += one
+        if asked and len(got) == len(accepted):
+            script.receive("B", frames.LISTRESPONSE)
     except Failure:
-        script.send("B", frames.LIST, script.run.unused)
-        if script.peek("B", frames.SEND):
+        if not asked:
+            script.send("B", frames.LIST, script.run.unused)
+        if asked or script.peek("B", frames.SEND):
             raise
     if got != accepted[: len(got)]:
         script.fail("the messages in their order", "another order")

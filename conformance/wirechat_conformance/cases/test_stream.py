@@ -210,21 +210,21 @@ def test_half_close_behind_a_thousand_requests(run: Run) -> None:
 
 
 @pytest.mark.examples
-@pytest.mark.rules("FRM-9", "DLV-1", "SND-12", "ACC-12", "FRM-11")
+@pytest.mark.rules("FRM-9", "DLV-1", "SND-12", "SND-9", "FRM-4", "ACC-12", "FRM-11")
 def test_end_behind_much_to_deliver(run: Run) -> None:
     """What DELIVER brings is sent to its end, though no more requests will come.
 
     The client has half closed, or what it sent last was malformed. It is more than
     the kernels hold: the server has to wait until there is room. Where it cuts off who
     lets so much wait (SND-14), this shows nothing. It may keep a part, too, but lose
-    none.
+    none, and so with all else that comes meanwhile.
     """
     texts = [b"%02d" % number + b"m" * 65_000 for number in range(MUCH)]
     with Script(run, "FRM-9", "DLV-1") as script:
         sender, recipient = script.account("A"), script.account("B")
         script.leave("B")
-        deliver_much(script, "C", sender, recipient, texts)
-        see_that_it_waits(script, "C", texts)
+        deliver_and_more(script, sender, recipient, texts)
+        script.rules = "FRM-9", "DLV-1"
         script.leave("C")
         deliver_much(script, "D", sender, recipient, texts)
         script.perform(steps.HalfClose("D"))
@@ -245,6 +245,7 @@ def test_end_behind_much_to_deliver(run: Run) -> None:
         script.rules = ("FRM-11",)
         deliver_much(script, "F", sender, recipient, texts)
         script.octets("F", frames.header(frames.LIST, 0, frames.WRONG))
+        run.check_witness()  # by now the server has it, while all else still waits
         got, connected = messages_of(script, "F")
         if script.connections["F"].peer.closed == "reset":
             return  # a rejection, too: what is on its way may be lost to it
@@ -253,18 +254,96 @@ def test_end_behind_much_to_deliver(run: Run) -> None:
         script.rejected("F")
 
 
-def see_that_it_waits(script: Script, connection: str, texts: list[bytes]) -> None:
-    """Read what was asked for; leave the case out where it did not wait for that."""
-    got, connected = messages_of(script, connection)
-    if connected:
-        script.send(connection, frames.DELIVER)
-        script.send(connection, frames.LIST, script.run.unused)
-        kept, _ = messages_of(script, connection)
-        if got + kept != texts:
-            script.rules = "SND-12", "DLV-1"
-            script.fail(f"{len(texts)} kept messages", f"{len(got)} of them")
-    if got != texts:
+def deliver_and_more(
+    script: Script, sender: bytes, recipient: bytes, texts: list[bytes]
+) -> None:
+    """See what else comes on a connection that has much to read: it is whole, and once.
+
+    These are replies, live messages, of which two are alike, of senders that are gone
+    by then, and what a second DELIVER does not bring again. The case is left out where
+    the server does not let so much wait.
+    """
+    others = {connection: script.account(connection) for connection in GONE}
+    deliver_much(script, "C", sender, recipient, texts)
+    script.send("C", frames.DELIVER)
+    script.send("C", frames.SEND, recipient, recipient, b"own")
+    script.send("C", frames.SEND, sender, recipient, b"in another's name")
+    script.send("C", frames.LIST, script.run.unused)
+    own = [recipient, b"own"]
+    live = [own]
+    for connection in ("A", "A", *GONE):
+        name = others.get(connection, sender)
+        script.send(connection, frames.SEND, name, recipient, b"alike")
+        if script.peek(connection, frames.SEND):
+            script.receive(connection, frames.SEND, name, recipient, b"alike")
+            live.append([name, b"alike"])
+        else:
+            script.error(connection, "SND-14", "SND-2")
+    script.leave(GONE[0])
+    script.delete(GONE[1])
+    script.rules = "SND-12", "SND-9"
+    messages, replies = all_of(script, "C", 2)
+    if not script.serves("C"):
         pytest.skip("the server does not let so much wait")
+    script.send("C", frames.DELIVER)  # what was kept instead is brought now
+    script.send("C", frames.LIST, script.run.unused)
+    more, _ = all_of(script, "C", 1)
+    errors = [at for command, at in replies if command == frames.RESPONSE]
+    if len(errors) not in (1, 2):
+        script.rules = "FRM-4", "SND-5"
+        script.fail("an error reply", f"{len(errors)} of them")
+    # One error reply is for the other's name; the other says that too much waits.
+    if len(errors) == 2:
+        live.remove(own)
+    elif messages.count(own) != 2:
+        script.rules = "SND-2", "SND-7"
+        script.fail("a message to oneself, and its echo", f"{messages.count(own)}")
+    else:
+        messages.remove(own)
+    every = messages + more
+    got = sorted(message for message in every if len(message[1]) <= LONGEST)
+    if got != sorted(live):
+        script.fail(f"{len(live)} live messages", f"{len(got)} of them")
+    if [text for _, text in every if len(text) > LONGEST] != texts:
+        script.rules = "SND-12", "DLV-1"
+        script.fail(f"{len(texts)} kept messages, once", f"{len(every)} in all")
+    if min(errors) < len(texts):
+        script.rules = ("FRM-4",)
+        script.fail("an error reply behind what DELIVER brings", "one amid that")
+    if min(at for _, at in replies) < len(texts):
+        pytest.skip("the server does not let so much wait")
+
+
+GONE = "Left", "Deleted"
+"""Who has left, and who has been deleted, when it is read what they have sent."""
+LONGEST = 100
+"""Octets of a short message, at most."""
+
+
+def all_of(
+    script: Script, connection: str, lists: int
+) -> tuple[list[list[bytes]], list[tuple[int, int]]]:
+    """Return what comes up to so many lists, or to the end.
+
+    Returns:
+        The sender and the text of each message, and the commands of all else, each
+        with the number of long messages that were ahead of it.
+    """
+    messages: list[list[bytes]] = []
+    replies: list[tuple[int, int]] = []
+    long = 0
+    try:
+        while lists and (frame := script.any(connection)):
+            if frame.command == frames.SEND:
+                messages.append([frame.fields[0], frame.fields[2]])
+                long += len(frame.fields[2]) > LONGEST
+            else:
+                replies.append((frame.command, long))
+                lists -= frame.command == frames.LISTRESPONSE
+    except Failure:
+        if not script.connections[connection].peer.closed:
+            raise
+    return messages, replies
 
 
 def deliver_much(
@@ -280,97 +359,6 @@ def deliver_much(
     script.login(connection, recipient)
     script.send(connection, frames.DELIVER)
     script.send(connection, frames.LIST, script.run.unused)
-
-
-@pytest.mark.examples
-@pytest.mark.rules("SND-12", "SND-9", "SND-2", "SND-7", "DLV-1", "FRM-4", "FRM-12")
-def test_more_behind_much_to_deliver(run: Run) -> None:
-    """What else is for a connection that has much to read comes whole, and comes once.
-
-    These are replies, live messages, of which two are alike, of senders that are gone
-    by then, and what a second DELIVER does not bring again. Where the server cuts off
-    who lets so much wait (SND-14), this shows nothing.
-    """
-    texts = [b"%02d" % number + b"m" * 65_000 for number in range(MUCH)]
-    with Script(run, "SND-12", "SND-9") as script:
-        sender, recipient = script.account("A"), script.account("B")
-        others = {connection: script.account(connection) for connection in "DE"}
-        script.leave("B")
-        deliver_much(script, "C", sender, recipient, texts)
-        script.send("C", frames.DELIVER)
-        script.send("C", frames.SEND, recipient, recipient, b"own")
-        script.octets("C", frames.frame(UNKNOWN))
-        script.send("C", frames.LIST, run.unused)
-        own = [recipient, b"own"]
-        live = [own]
-        for connection, text in (("A", b"alike"), ("A", b"alike"), *GONE):
-            name = others.get(connection, sender)
-            script.send(connection, frames.SEND, name, recipient, text)
-            if script.peek(connection, frames.SEND):
-                script.receive(connection, frames.SEND, name, recipient, text)
-                live.append([name, text])
-            else:
-                script.error(connection, "SND-14", "SND-2")
-        script.leave("D")
-        script.delete("E")
-        messages, replies = all_of(script, "C", 2)
-        if script.serves("C"):  # what was kept instead is brought now
-            script.send("C", frames.DELIVER)
-            script.send("C", frames.LIST, run.unused)
-            more, _ = all_of(script, "C", 1)
-            messages += more
-        if not script.serves("C"):
-            pytest.skip("the server does not let so much wait, or closes")
-        # One error reply is for the command; the other says that too much waits.
-        if replies.count(frames.RESPONSE) == 2:
-            live.remove(own)
-        elif messages.count(own) < 2:
-            script.rules = "SND-2", "SND-7"
-            script.fail("a message to oneself, and its echo", f"{messages.count(own)}")
-        else:
-            messages.remove(own)
-        if replies.count(frames.RESPONSE) not in (1, 2):
-            script.rules = "FRM-4", "FRM-12"
-            script.fail("an error reply", f"{replies.count(frames.RESPONSE)} of them")
-        if [text for _, text in messages if len(text) > LONGEST] != texts:
-            script.rules = "SND-12", "DLV-1"
-            script.fail(f"{len(texts)} kept messages, once", f"{len(messages)} in all")
-        got = sorted(message for message in messages if len(message[1]) <= LONGEST)
-        if got != sorted(live):
-            script.fail(f"{len(live)} live messages", f"{len(got)} of them")
-
-
-GONE = [("D", b"of one that left"), ("E", b"of one that is deleted")]
-"""Who sends what, and is gone before it is read."""
-LONGEST = 100
-"""Octets of a short message, at most."""
-UNKNOWN = 9
-"""A command that nobody knows."""
-
-
-def all_of(
-    script: Script, connection: str, lists: int
-) -> tuple[list[list[bytes]], list[int]]:
-    """Return what comes up to so many lists, or to the end.
-
-    Returns:
-        The sender and the text of each message, and the commands of all else.
-    """
-    messages: list[list[bytes]] = []
-    replies: list[int] = []
-    try:
-        while replies.count(frames.LISTRESPONSE) < lists:
-            frame = script.any(connection)
-            if frame is None:
-                break
-            if frame.command == frames.SEND:
-                messages.append([frame.fields[0], frame.fields[2]])
-            else:
-                replies.append(frame.command)
-    except Failure:
-        if not script.connections[connection].peer.closed:
-            raise
-    return messages, replies
 
 
 @pytest.mark.examples
@@ -393,6 +381,7 @@ def test_reset_amid_live_messages(run: Run, *, deleted: bool) -> None:
             if not script.peek("A", frames.SEND):
                 pytest.skip("the server does not let so much wait")
             script.receive("A", frames.SEND, sender, recipient, text)
+        script.rules = ("SND-14",)
         if deleted:
             script.send("B", frames.DELETE)
             if not made_again(script, "C", recipient):
@@ -404,6 +393,7 @@ def test_reset_amid_live_messages(run: Run, *, deleted: bool) -> None:
             script.leave("C")
             script.send("A", frames.SEND, sender, recipient, b"later")
             script.receive("A", frames.SEND, sender, recipient, b"later")
+        script.rules = "SND-11", "SND-12"
         script.perform(steps.Reset("B"))
         run.check_witness()
         if not deleted:
@@ -427,6 +417,64 @@ def made_again(script: Script, connection: str, name: bytes) -> bool:
         if script.any(connection) == SUCCESS:
             return True
     return False
+
+
+MANY = 150
+"""Messages that DELIVER brings: more than a program may take at a time."""
+BEHIND: dict[str, bytes] = {
+    "nothing": b"",
+    "DELIVER": frames.frame(frames.DELIVER),
+    "DELETE": frames.frame(frames.DELETE),
+    "half-close": b"",
+}
+"""What comes in one segment with DELIVER, behind it."""
+
+
+@pytest.mark.examples
+@pytest.mark.beside(10)
+@pytest.mark.rules("DLV-1", "SND-12", "FRM-4", "FRM-9")
+@pytest.mark.parametrize("behind", BEHIND)
+def test_many_to_deliver_and_more(run: Run, behind: str) -> None:
+    """All that is kept is brought, and once, whatever comes behind DELIVER."""
+    with Script(run, "DLV-1", "SND-12", "FRM-4") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        script.leave("B")
+        sent = [(sender, recipient, b"%03d" % number) for number in range(MANY)]
+        octets = [frames.frame(frames.SEND, *message) for message in sent]
+        script.octets("A", b"".join(octets))
+        for message in sent:
+            script.receive("A", frames.SEND, *message)
+        script.open("C")
+        script.login("C", recipient)
+        script.octets("C", frames.frame(frames.DELIVER) + BEHIND[behind])
+        if behind == "half-close":
+            script.perform(steps.HalfClose("C"))
+        for message in sent:
+            script.receive("C", frames.SEND, *message)
+        if behind == "DELETE":
+            script.perform(steps.Receive("C", frames.RESPONSE, optional=True))
+        if behind != "half-close":
+            script.fence("C")
+
+
+@pytest.mark.rules("FRM-9", "SND-3")
+def test_close_behind_hundreds(run: Run) -> None:
+    """Hundreds of requests are carried out though their client has closed by then."""
+    with Script(run, "FRM-9", "SND-3") as script:
+        sender, recipient = script.account("A"), script.account("B")
+        script.leave("B")
+        texts = [b"%03d" % number for number in range(MANY)]
+        octets = [frames.frame(frames.SEND, sender, recipient, t) for t in texts]
+        script.hold = True  # the close goes with them: a reply would be met by a reset
+        script.octets("A", b"".join(octets))
+        script.perform(steps.Close("A"))
+        script.hold = False
+        script.open("C", "D")
+        script.login("D", sender)  # by now all that was received has been carried out
+        script.login("C", recipient)
+        script.send("C", frames.DELIVER)
+        for text in texts:
+            script.receive("C", frames.SEND, sender, recipient, text)
 
 
 @pytest.mark.rules("FRM-10")
