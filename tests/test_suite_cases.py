@@ -19,6 +19,7 @@ from wirechat.client import Client
 from wirechat_conformance import steps
 from wirechat_conformance.cases import (
     test_acc,
+    test_deliver,
     test_ends,
     test_frm,
     test_lim,
@@ -77,7 +78,7 @@ def failure_of(
     return failed.value
 
 
-MUCH = test_stream.test_end_behind_much_to_deliver
+MUCH = test_deliver.test_end_behind_much_to_deliver
 WRONG = [
     # A case, a server, the rules that it breaks, what is told; the case's arguments.
     row(
@@ -269,7 +270,7 @@ WRONG = [
         "expected every message once; got some came twice",
     ),
     row(
-        test_stream.test_reset_amid_what_is_delivered,
+        test_deliver.test_reset_amid_what_is_delivered,
         "kept-until-all-is-sent",
         ["SND-12"],
         "expected every message once; got some came twice",
@@ -413,14 +414,14 @@ WRONG = [
         "expected a message, an error reply, and a list; got [2, 6, 6]",
     ),
     row(
-        test_stream.test_reset_amid_live_messages,
+        test_deliver.test_reset_amid_live_messages,
         "unsent-comes-back-behind",
         ["SND-11", "SND-12"],
         "expected what is left, once, in order, and the last; got ",
         deleted=False,
     ),
     row(
-        test_stream.test_reset_amid_live_messages,
+        test_deliver.test_reset_amid_live_messages,
         "unsent-comes-back-by-name",
         ["ACC-16"],
         "expected nothing that was for another account; got ",
@@ -575,19 +576,19 @@ LEFT_OUT = [
         "the server does not let so much wait",
     ),
     row(
-        test_stream.test_reset_amid_live_messages,
+        test_deliver.test_reset_amid_live_messages,
         "slow-refused",
         "the server does not let so much wait",
         deleted=False,
     ),
     row(
-        test_stream.test_reset_amid_live_messages,
+        test_deliver.test_reset_amid_live_messages,
         odd_servers.SessionOutlastsReplies,
         "the session lasts until all has been read",
         deleted=False,
     ),
     row(
-        test_stream.test_reset_amid_live_messages,
+        test_deliver.test_reset_amid_live_messages,
         odd_servers.NamesFreeOnce,
         "the server reads nothing of who does not read",
         deleted=True,
@@ -647,7 +648,7 @@ def test_a_case_is_left_out_where_it_would_say_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if why.startswith("the server takes its time"):
-        monkeypatch.setattr(test_stream, "SLOW", 0)
+        monkeypatch.setattr(test_deliver, "SLOW", 0)
     with (
         judging(assemble(part(server), 0)) as run,
         Client.connect(*run.target.address) as stranger,
