@@ -257,7 +257,9 @@ def test_malformed_hundreds_of_times(run: Run) -> None:
     """However many frames were malformed, the connection is as usable as before."""
     with Script(run, "FRM-12") as script:
         script.open("A")
-        script.errors("A", UNKNOWN, [(b"x",)] * HUNDREDS)
+        for _ in range(HUNDREDS):
+            script.octets("A", frames.frame(UNKNOWN, b"x"))
+            script.error("A")
 
 
 @pytest.mark.beside(10)
