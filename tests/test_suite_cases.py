@@ -35,6 +35,8 @@ from wirechat_conformance.script import Script
 
 pytestmark = pytest.mark.whole
 
+BOUND = 2.0
+"""Seconds to wait for what is not to come."""
 PARTS: dict[str, Part] = {
     **{variant.id: variant.part for variant in VARIANTS.values()},
     **{fault.id: fault.part for fault in FAULTS.values()},
@@ -71,7 +73,7 @@ def failure_of(
 ) -> Failure:
     """Return how a case fails on a server with one part replaced."""
     with (
-        judging(assemble(part(server), 0), examples=6, seed=1) as run,
+        judging(assemble(part(server), 0), examples=6, seed=1, timeout=BOUND) as run,
         pytest.raises(Failure) as failed,
     ):
         case(run, **arguments)
@@ -246,7 +248,7 @@ WRONG = [
         test_snd.test_recipient_that_does_not_read,
         "sent-once-behind",
         ["SND-1"],
-        "expected a frame, or the end; got nothing within 5 s",
+        "expected a frame, or the end; got nothing within 2 s",
         much="some",
     ),
     row(
@@ -650,7 +652,7 @@ def test_a_case_is_left_out_where_it_would_say_nothing(
     if why.startswith("the server takes its time"):
         monkeypatch.setattr(test_deliver, "SLOW", 0)
     with (
-        judging(assemble(part(server), 0)) as run,
+        judging(assemble(part(server), 0), timeout=BOUND) as run,
         Client.connect(*run.target.address) as stranger,
     ):
         stranger.create("admin")

@@ -164,7 +164,7 @@ def test_frames_with_a_pause() -> None:
 
 def test_a_session_that_is_ended_when_an_earlier_one_is_done_with() -> None:
     server = Server()
-    with judging(server) as run:
+    with judging(server, timeout=1.0) as run:
         for account in server.chat.accounts.values():
             if account.name.encode() in run.bystanders.successors:
                 account.session = None
