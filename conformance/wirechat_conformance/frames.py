@@ -7,6 +7,8 @@ judges, so that a fault in one can't hide in the other.
 from typing import NamedTuple
 
 HEADER_SIZE = 42
+UNKNOWN = 9
+"""A command that nobody knows."""
 WRONG = 1
 """A version that no frame has."""
 SEPARATOR = b"|||"

@@ -10,11 +10,9 @@ from wirechat_conformance.run import Run
 from wirechat_conformance.script import Script
 from wirechat_conformance.sweep import desert
 
-UNKNOWN = 9
-"""A command that nobody knows."""
 HEADER = frames.header(frames.SEND, 0)[:20]
 DATA = frames.frame(frames.LIST, b"cut off")[:-2]
-MALFORMED = frames.header(UNKNOWN, 60) + b"cut off"
+MALFORMED = frames.header(frames.UNKNOWN, 60) + b"cut off"
 REJECTED = {
     "version": frames.header(frames.LIST, 0, frames.WRONG),
     "length": frames.header(frames.LIST, 2**320 - 1),
@@ -88,7 +86,7 @@ def end(script: Script, connection: str, last: bytes, how: End) -> None:
 
 
 PRELUDES: dict[str, bytes] = {
-    "a-malformed-frame": frames.frame(UNKNOWN, b"x"),
+    "a-malformed-frame": frames.frame(frames.UNKNOWN, b"x"),
     "a-wrong-count": frames.frame(frames.DELETE, b"x"),
     "a-refusal": frames.frame(frames.SEND, b"nobody", b"nobody", b"no"),
     "a-list": frames.frame(frames.LIST, b"nobody"),
@@ -163,9 +161,9 @@ def test_kept_ahead_of_trouble(run: Run) -> None:
     """What was accepted is kept, whatever its sender does next, or in one segment."""
     nobody = run.unused
     tails = {
-        **{kind: (last, how) for kind, (last, how) in ENDS.items()},
+        **ENDS,
         "refused": (frames.frame(frames.SEND, nobody, nobody, b"no"), steps.HalfClose),
-        "malformed": (frames.frame(UNKNOWN), steps.HalfClose),
+        "malformed": (frames.frame(frames.UNKNOWN), steps.HalfClose),
     }
     with Script(run, "SND-12", "SND-3") as script:
         recipient, friend = script.account("Recipient"), script.account("Friend")

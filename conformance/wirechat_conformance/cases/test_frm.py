@@ -16,8 +16,6 @@ WORDS = 35
 """Octets that leave some over, in whatever words a program takes them."""
 INSIDE = 64
 """Octets of each of the frames that are data of another: buffers end at a multiple."""
-UNKNOWN = 9
-"""A command that nobody knows."""
 BATCH = 46
 """Connections used at a time: less than half of those that a server has to serve."""
 
@@ -194,7 +192,11 @@ def test_every_number_of_fields(run: Run) -> None:
 
 
 MALFORMED: dict[str, list[tuple[int, bytes]]] = {
-    "FRM-5": [(UNKNOWN, b"x"), (frames.RESPONSE, b""), (frames.LISTRESPONSE, b"%b")],
+    "FRM-5": [
+        (frames.UNKNOWN, b"x"),
+        (frames.RESPONSE, b""),
+        (frames.LISTRESPONSE, b"%b"),
+    ],
     "DAT-2": [
         (frames.SEND, b"%b|||%b|||\x80"),
         (frames.LIST, b"%b\xff"),
@@ -258,7 +260,7 @@ def test_malformed_hundreds_of_times(run: Run) -> None:
     with Script(run, "FRM-12") as script:
         script.open("A")
         for _ in range(HUNDREDS):
-            script.octets("A", frames.frame(UNKNOWN, b"x"))
+            script.octets("A", frames.frame(frames.UNKNOWN, b"x"))
             script.error("A")
 
 
@@ -269,7 +271,7 @@ def test_live_message_amid_a_malformed_frame(run: Run) -> None:
     with Script(run, "FRM-12", "FRM-5") as script:
         name, sender = script.account("A"), script.account("B")
         data = frames.frame(frames.DELETE) + frames.frame(frames.LIST, name)
-        script.octets("A", frames.header(UNKNOWN, len(data)))
+        script.octets("A", frames.header(frames.UNKNOWN, len(data)))
         run.check_witness()
         script.send("B", frames.SEND, sender, name, b"live")
         script.receive("B", frames.SEND, sender, name, b"live")
@@ -329,7 +331,7 @@ def test_frames_within_a_malformed_frame(run: Run, behind: int) -> None:
         pattern = name.ljust(INSIDE - frames.HEADER_SIZE, b"*")
         data = b"x" * behind + frames.frame(frames.LIST, pattern) * (65_535 // INSIDE)
         data = data.ljust(65_536, b"x")
-        script.octets("B", frames.header(UNKNOWN, len(data)) + data)
+        script.octets("B", frames.header(frames.UNKNOWN, len(data)) + data)
         script.rejected("B")
 
 
@@ -460,7 +462,7 @@ QUOTED: dict[str, tuple[bool, int, bytes]] = {
     "SND-10": (True, frames.SEND, b"%b|||" + LONG[50:]),
     "DAT-2": (True, frames.LIST, LONG[1:] + b"\xff"),
     "DAT-3": (True, frames.DELETE, LONG),
-    "FRM-5": (True, UNKNOWN, LONG),
+    "FRM-5": (True, frames.UNKNOWN, LONG),
 }
 """Requests that are refused, with much that an error text may quote."""
 
