@@ -55,6 +55,21 @@ def test_limit_of_connections() -> None:
             assert four.quiet()
 
 
+def test_threads_wait_for_a_connection_though_not_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "IDLE", 1)
+    with serving() as running:
+        with Peer(running.address) as one, Peer(running.address) as two:
+            assert one.quiet()
+            assert two.quiet()
+            before = set(threading.enumerate())
+        wait_for(lambda: len(before - set(threading.enumerate())) == 1)
+        with Peer(running.address) as three:
+            assert three.quiet()
+            assert set(threading.enumerate()) < before
+
+
 def test_limit_of_accounts_and_kept_messages() -> None:
     chat = Chat(Limits(accounts=1, kept=1))
     with chatting("a", chat=chat) as (running, (ann,)), Peer(running.address) as peer:

@@ -43,6 +43,8 @@ class Connection:
         self.live = 0  # of these, of messages that the client did not ask for
         self.broken = False  # nothing can be sent any more
         self.cut_off = False
+        self.hung_up = False  # by this side
+        self.ended = False  # by the client: nothing more can come
         self.header_begun = -1  # where in the stream, and until when it may take
         self.header_until = 0.0
         self._socket = sock
@@ -56,9 +58,11 @@ class Connection:
     def receive(self) -> bytes:
         """Wait for octets: none come when the stream has ended, by a reset too."""
         try:
-            return self._socket.recv(RECEIVE)
+            octets = self._socket.recv(RECEIVE)
         except OSError:
-            return b""
+            octets = b""
+        self.ended = not (octets or self.hung_up)
+        return octets
 
     def wait(self, event: int, seconds: float | None = None) -> bool:
         """Wait until the socket is ready, or broken: false says that time is up."""
@@ -130,6 +134,7 @@ class Connection:
 
     def hang_up(self, how: int) -> None:
         """Shut one side of the socket, or both: whoever waits on it wakes up."""
+        self.hung_up = True
         with suppress(OSError):  # the peer was first
             self._socket.shutdown(how)
 

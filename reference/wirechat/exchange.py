@@ -191,8 +191,9 @@ class Exchange:
         with self.lock:
             self.chat.leave(connection.session)
         self.drain(connection, 0, LINGER)
-        connection.hang_up(socket.SHUT_WR)
-        connection.discard(DISCARDED, LINGER)
+        if not connection.ended:
+            connection.hang_up(socket.SHUT_WR)
+            connection.discard(DISCARDED, LINGER)
         writer = connection.writer
         if writer:
             writer.join()

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from queue import SimpleQueue
 from types import TracebackType
 from typing import NoReturn
 
@@ -29,6 +30,8 @@ GRACE = 0.7
 before and after, it ends within a second."""
 PAUSE = 0.1
 """Seconds until the next try, where not even a refusal was possible."""
+IDLE = 100
+"""Threads that may wait for a connection: to start one takes as long as a short one."""
 TOO_MANY = error("the server takes no more connections")
 
 log = logging.getLogger(__name__)
@@ -69,6 +72,8 @@ class Server(Exchange):
         self._spare = open(os.devnull, "rb")  # noqa: SIM115 - closed when in need
         self._stopping = threading.Event()
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._idle = 0  # threads that wait for a connection, read under the lock
+        self._given: SimpleQueue[Connection | None] = SimpleQueue()
 
     def __enter__(self) -> "Server":
         self._acceptor.start()
@@ -101,6 +106,9 @@ class Server(Exchange):
             for connection in self.connections.values():
                 self.cut_off(connection)
             self.gone.wait_for(lambda: not self.connections, PAUSE)
+            for _ in range(self._idle):
+                self._given.put(None)
+            self._idle = 0
 
     def serve(self, connection: Connection) -> None:
         """Serve one connection from its beginning to its end, and log both."""
@@ -128,8 +136,22 @@ class Server(Exchange):
             welcome = len(self.connections) < self.max_connections
             if welcome:
                 self.connections[connection.session] = connection
-        if not (welcome and start(self.serve, connection)):
+            idle = welcome and self._idle > 0
+            self._idle -= idle
+        if idle:
+            self._given.put(connection)
+        elif not (welcome and start(self._work, connection)):
             self._refuse(connection)
+
+    def _work(self, connection: Connection) -> None:
+        """Serve a connection, and then others, as they come."""
+        given: Connection | None = connection
+        while given:
+            self.serve(given)
+            with self.lock:
+                idle = self._idle < IDLE and not self._stopping.is_set()
+                self._idle += idle
+            given = self._given.get() if idle else None
 
     def _refuse(self, connection: Connection) -> None:
         """Tell a client that there is no room for it, and close."""
