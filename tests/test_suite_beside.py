@@ -49,7 +49,7 @@ def run_on(server: Late, folder: Path, *options: str) -> tuple[int, dict[str, An
     return done.returncode, json.loads((folder / "report.json").read_text())
 
 
-@pytest.mark.parametrize(("pace", "at_once"), [(LATE, 20), (Pace(), 4)])
+@pytest.mark.parametrize(("pace", "at_once"), [(LATE, 20), (Pace(), 2)])
 def test_as_many_are_attempted_at_a_time_as_there_are_connections_for(
     pace: Pace, at_once: int
 ) -> None:

@@ -53,6 +53,16 @@ def test_reset_is_an_end_and_what_came_before_is_read() -> None:
         assert peer.closed == "reset"
 
 
+def test_room_for_what_is_not_read_can_grow() -> None:
+    with staged(()) as stage:
+        peer = stage.connect(4096)
+        before = peer.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        peer.widen()
+        assert peer.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) > before
+        peer.close()
+        peer.widen()  # it has ended, which is seen elsewhere
+
+
 @pytest.mark.parametrize("end", [FIN, RESET])
 def test_kind_of_end_is_told_though_nothing_was_read(end: str) -> None:
     with staged((ERROR, end)) as stage:

@@ -9,8 +9,8 @@ import pytest
 from wirechat_conformance.failure import Failure
 from wirechat_conformance.run import Run
 
-AT_ONCE = 4
-"""Conversations at the same time."""
+AT_ONCE = 2
+"""Conversations at the same time: more would wait for this process."""
 CONNECTIONS = 100
 """That a server serves at the same time in any case (LIM-1)."""
 T = TypeVar("T")

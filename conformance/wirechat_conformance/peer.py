@@ -18,6 +18,17 @@ _QUICKACK = getattr(socket, "TCP_QUICKACK", socket.TCP_NODELAY)
 an option is set that is set already."""
 MORE = getattr(socket, "MSG_MORE", 0)
 _CHUNK = 1 << 18
+_WIDE = 1 << 16
+_ROOM = [
+    (socket.SOL_SOCKET, socket.SO_RCVBUF),
+    # Linux keeps to what the buffer was when it connected.
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name))
+        for name in ["TCP_WINDOW_CLAMP"]
+        if hasattr(socket, name)
+    ),
+]
+"""What says how much the kernel may take before we read it."""
 _RESET = select.POLLERR | select.POLLHUP
 _ENDED = getattr(select, "POLLRDHUP", 0) | _RESET
 CONNECT = 5.0
@@ -196,6 +207,12 @@ class Peer:
                     self._wait(until, sending=True)
                 except OSError:
                     return
+
+    def widen(self) -> None:
+        """Have the kernel take more at a time than it was told to at first."""
+        with suppress(OSError):  # it has ended
+            for level, option in _ROOM:
+                self._set(level, option, _WIDE)
 
     def push(self, octets: bytes) -> None:
         """Send what there is room for now, wait for nothing, drop the rest."""

@@ -17,6 +17,8 @@ START_SECONDS = 10.0
 """How long a launched server may take until it accepts connections."""
 STOP_SECONDS = 2.0
 """How long a launched server may take to end when it is told to."""
+PACE = 0.002
+"""Seconds between two looks at whether it has."""
 
 
 class StartError(Exception):
@@ -91,7 +93,7 @@ class Launched(Target):
                 raise StartError(f"the server ended at once, exit status {status}")
             if time.monotonic() > until:
                 raise StartError(f"the server took over {START_SECONDS:g} s to start")
-            time.sleep(0.01)  # a connection that is refused can only be tried again
+            time.sleep(PACE)  # a connection that is refused can only be tried again
 
     def revive(self) -> bool:
         """Start the server anew, whatever state it is in."""
@@ -108,7 +110,7 @@ class Launched(Target):
         self._signal(signal.SIGTERM)
         until = time.monotonic() + STOP_SECONDS
         while not self._has_ended() and time.monotonic() < until:
-            time.sleep(0.01)  # there is no bounded wait that leaves it its id
+            time.sleep(PACE)  # there is no bounded wait that leaves it its id
         self._signal(signal.SIGKILL)
         self._process.wait()
 

@@ -57,6 +57,7 @@ def test_end_behind_much_to_deliver(run: Run) -> None:
         script.rules = ("SND-14",)
         entered = script.enters("E", recipient)
         script.rules = "FRM-9", "DLV-1"
+        script.hear("D")
         for text in texts:
             script.receive("D", frames.SEND, sender, recipient, text)
         script.receive("D", frames.LISTRESPONSE)
@@ -71,6 +72,7 @@ def test_end_behind_much_to_deliver(run: Run) -> None:
         deliver_much(script, "F", sender, recipient, texts)
         script.octets("F", frames.header(frames.LIST, 0, frames.WRONG))
         settle(run)  # by now the server has it, while all else still waits
+        script.hear("F")
         got, connected = messages_of(script, "F")
         if script.connections["F"].peer.closed == "reset":
             return  # a rejection, too: what is on its way may be lost to it

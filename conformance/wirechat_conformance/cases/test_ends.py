@@ -33,6 +33,7 @@ AGAIN = "made again"
 """How an account is called that was deleted, and made again at once."""
 
 
+@pytest.mark.examples
 @pytest.mark.rules("FRM-10", "FRM-9", "SND-3", "ACC-12")
 def test_each_end(run: Run) -> None:
     """However a connection ends, the one that is opened next is served.
@@ -156,6 +157,7 @@ def ask(script: Script, request: bytes) -> None:
         pytest.skip("the server closes the connection")
 
 
+@pytest.mark.examples
 @pytest.mark.rules("SND-3", "SND-12", "ACC-13", "FRM-4")
 def test_kept_ahead_of_trouble(run: Run) -> None:
     """What was accepted is kept, whatever its sender does next, or in one segment."""

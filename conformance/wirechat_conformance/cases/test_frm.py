@@ -431,6 +431,7 @@ BEYOND = [65_537, 65_600, 70_000, 131_072, 200_000, 1 << 20]
 """Octets of data that a server may take or not."""
 
 
+@pytest.mark.examples
 @pytest.mark.rules("SND-9", "FRM-8", "FRM-6")
 def test_messages_beyond_what_all_take(run: Run) -> None:
     """A message that is longer than a server has to take is delivered whole, or not."""

@@ -135,6 +135,7 @@ def test_filters_of_asterisks(run: Run) -> None:
             in_time(script, "A", "B", name)
 
 
+@pytest.mark.examples
 @pytest.mark.last
 @pytest.mark.rules("LST-2", "FRM-6")
 def test_filters_of_all_lengths(run: Run) -> None:

@@ -41,6 +41,7 @@ def test_every_cut(run: Run) -> None:
             script.receive("A", frames.SEND, *fields)
 
 
+@pytest.mark.examples
 @pytest.mark.beside(10)
 @pytest.mark.rules("FRM-3")
 def test_cuts_between_two_frames(run: Run) -> None:
@@ -83,6 +84,7 @@ def test_frames_with_a_pause(run: Run) -> None:
         pytest.skip("the server ends a connection that stops in a frame")
 
 
+@pytest.mark.examples
 @pytest.mark.rules("FRM-4", "LIM-3", "SND-5", "SND-11", "SND-12", "DLV-1")
 def test_a_thousand_messages_ahead_of_their_echoes(run: Run) -> None:
     """A thousand messages are sent without waiting, kept, and delivered.
