@@ -43,8 +43,7 @@ class Connection:
         self.live = 0  # of these, of messages that the client did not ask for
         self.broken = False  # nothing can be sent any more
         self.cut_off = False
-        self.hung_up = False  # by this side
-        self.ended = False  # by the client: nothing more can come
+        self.ended = False  # no octets will come any more
         self.header_begun = -1  # where in the stream, and until when it may take
         self.header_until = 0.0
         self._socket = sock
@@ -61,7 +60,7 @@ class Connection:
             octets = self._socket.recv(RECEIVE)
         except OSError:
             octets = b""
-        self.ended = not (octets or self.hung_up)
+        self.ended = not octets
         return octets
 
     def wait(self, event: int, seconds: float | None = None) -> bool:
@@ -134,7 +133,6 @@ class Connection:
 
     def hang_up(self, how: int) -> None:
         """Shut one side of the socket, or both: whoever waits on it wakes up."""
-        self.hung_up = True
         with suppress(OSError):  # the peer was first
             self._socket.shutdown(how)
 
