@@ -1,6 +1,7 @@
 """Cases on limits: what they make of servers that have them, and of those without."""
 
 import resource
+import select
 import socket
 import threading
 import time
@@ -11,7 +12,7 @@ import pytest
 from tests.faults import acc_ends
 from tests.judged import judging
 from tests.null_servers import Mortal
-from tests.parts import Chat, Frame, Outbox, Part, Server, Session, assemble
+from tests.parts import Chat, Connection, Frame, Outbox, Part, Server, Session, assemble
 from tests.variants.answers import FewNamesTaken
 from wirechat.codec import Command, encode
 from wirechat_conformance import frames, grace, pace
@@ -53,6 +54,29 @@ def test_a_server_that_serves_too_few_connections_serves_these_again() -> None:
         with pytest.raises(Failure, match="fence; got RESPONSE 36") as failed:
             test_lim.test_a_thousand_connections(run)
         assert failed.value.rules == ("LIM-2",)
+
+
+class EndsLate(Server):
+    """Takes its time to notice that a connection has ended."""
+
+    def end(self, connection: Connection) -> None:
+        select.select([], [], [], 0.1)
+        super().end(connection)
+
+
+def test_none_of_a_hundred_connections_counts_when_they_are_tried_once_more() -> None:
+    with judging(EndsLate(max_connections=100), timeout=1.0) as run:
+        stranger = run.connect()
+
+        def attempt() -> None:
+            with closing(stranger):
+                test_lim.anew(run)
+
+        with pytest.raises(Failure, match="got RESPONSE 36") as failed:
+            attempt()
+        assert failed.value.rules == ("FRM-10", "LIM-1")
+        stranger = run.connect()
+        test_lim.patiently(run, attempt)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ AT_ONCE = 250
 """Requests that are sent ahead of their replies."""
 TOGETHER = 100
 """Connections on which something is asked at the same time."""
+ANEW = "FRM-10", "LIM-1"
+"""What a server breaks that does not serve a hundred connections behind a reset."""
 TRIES = 10
 """Times that room for a thousand accounts is looked for."""
 BATCH = 48
@@ -127,11 +129,9 @@ def test_a_thousand_connections(run: Run) -> None:
             script.octets(connection, frames.header(frames.SEND, LONG) + run.unused)
         for connection in left:
             script.perform(steps.Reset(connection))
-        script.rules = "FRM-10", "LIM-1"
+        script.rules = ANEW
         with run.patience.renewed():
-            failures += failures_of(
-                script, lambda: patiently(run, lambda: anew(script))
-            )
+            failures += failures_of(script, lambda: patiently(run, lambda: anew(run)))
         if failures:
             raise failures[0].joined_by(failures[1:])
 
@@ -174,9 +174,10 @@ def served(script: Script, connections: list[str]) -> None:
             script.receive(connection, frames.LISTRESPONSE)
 
 
-def anew(script: Script) -> None:
+def anew(run: Run) -> None:
     """See that a hundred connections are served that are opened now."""
-    opened(script, [f"N{number}" for number in range(100 - OWN)])
+    with Script(run, *ANEW) as script:
+        opened(script, [f"N{number}" for number in range(100 - OWN)])
 
 
 def patiently(run: Run, attempt: Callable[[], None]) -> None:
