@@ -580,7 +580,7 @@ LEFT_OUT = [
     row(
         test_deliver.test_reset_amid_live_messages,
         "slow-refused",
-        "the server does not let so much wait",
+        "the server does not keep so much",
         deleted=False,
     ),
     row(
