@@ -15,6 +15,7 @@ from tests.soak.friends import Friend, in_order, problem
 from tests.soak.line import Fault, Line
 from tests.soak.watched import Figures
 from wirechat.codec import Command, encode
+from wirechat.server import IDLE
 
 pytestmark = pytest.mark.whole
 
@@ -42,6 +43,16 @@ def test_what_came_is_compared_with_what_was_sent(
 
 def test_kept_messages_may_come_between_live_ones() -> None:
     assert in_order([7, 3, 4, 8, 5, 9]) == [3, 4, 5, 7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("threads", "descriptors", "is_so"),
+    [(2, 5, False), (2 + IDLE, 5, False), (3 + IDLE, 5, True), (1, 6, True)],
+)
+def test_what_a_server_takes_is_compared_with_what_it_took(
+    threads: int, descriptors: int, is_so: bool
+) -> None:
+    assert Figures(30.0, threads, descriptors).left_over(Figures(20.0, 2, 5)) is is_so
 
 
 def problems(part: Part) -> list[str]:

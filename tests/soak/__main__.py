@@ -129,7 +129,7 @@ def judge(soak: Soak, start: Figures, end: Figures, ended: Ended, log: str) -> N
     """Say what else is wrong: with the server, or with a run that shows nothing."""
     lines = [line for line in log.splitlines() if not line.endswith("connections")]
     wrong = {
-        "threads or descriptors are left": end[1:] > start[1:],
+        "threads or descriptors are left": end.left_over(start),
         "memory is left": end.memory > start.memory + MEMORY,
         f"it ended with status {ended.status}": ended.status != 0,
         "it took too long to end": ended.seconds > STOP,
