@@ -18,7 +18,7 @@ START_SECONDS = 10.0
 STOP_SECONDS = 2.0
 """How long a launched server may take to end when it is told to."""
 PACE = 0.002
-"""Seconds between two looks at whether it has."""
+"""Seconds between two looks at whether it listens, or has ended."""
 
 
 class StartError(Exception):

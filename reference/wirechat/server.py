@@ -31,7 +31,8 @@ before and after, it ends within a second."""
 PAUSE = 0.1
 """Seconds until the next try, where not even a refusal was possible."""
 IDLE = 100
-"""Threads that may wait for a connection: to start one takes as long as a short one."""
+"""Threads that wait for another connection at most: to start one takes longer than to
+serve a client that asks little."""
 TOO_MANY = error("the server takes no more connections")
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Server(Exchange):
         self._spare = open(os.devnull, "rb")  # noqa: SIM115 - closed when in need
         self._stopping = threading.Event()
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
-        self._idle = 0  # threads that wait for a connection, read under the lock
+        self._idle = 0  # threads that wait for another connection, under the lock
         self._given: SimpleQueue[Connection | None] = SimpleQueue()
 
     def __enter__(self) -> "Server":

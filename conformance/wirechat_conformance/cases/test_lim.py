@@ -190,7 +190,7 @@ def patiently(run: Run, attempt: Callable[[], None]) -> None:
     except (Failure, GoneError):
         if run.gone:
             raise
-        time.sleep(run.patience.bound)
+        time.sleep(run.patience.bound)  # so long a server may take to notice
         attempt()
 
 
